@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"onhand/engine/internal/stock"
+)
+
+// Cell is the stock of one SKU at one location.
+type Cell struct {
+	SKU, Location string
+	// OnHand are the units physically there, Held those of them promised to live reservations.
+	OnHand, Held int64
+	// SafetyStock is the safety stock in force; OwnSafetyStock says that it is the cell's own, not its SKU's default.
+	SafetyStock    int64
+	OwnSafetyStock bool
+	// Blocked is the cell's own flag, LocationBlocked its location's.
+	Blocked, LocationBlocked bool
+	// Available = max(0, OnHand − Held − SafetyStock), and 0 where the cell or its location is blocked.
+	Available int64
+	// Stocked says that there is such a cell; if not, all numbers are 0.
+	Stocked bool
+	// Sequence is the last change of the cell, its SKU's settings or its location's record.
+	Sequence uint64
+}
+
+func (e *Engine) cellFrom(sku, location uint32, view *stock.Cell) Cell {
+	return Cell{
+		SKU: e.skus.Name(sku), Location: e.locations.Name(location),
+		OnHand: view.OnHand, Held: view.Held, SafetyStock: view.Safety, OwnSafetyStock: view.Flags&stock.OwnSafety != 0,
+		Blocked: view.Flags&stock.Blocked != 0, LocationBlocked: view.Flags&stock.LocationBlocked != 0,
+		Available: view.Available(), Stocked: true, Sequence: view.Sequence,
+	}
+}
+
+// Now returns engine time: what deadlines are measured by.
+func (e *Engine) Now() time.Time { return timeOf(e.clock.Now()) }
+
+// Availability returns the stock of a SKU at a location. Where it is not stocked there, the cell says so. It takes no
+// lock; where the cell was changed within the last block, it waits for that block to be durable.
+func (e *Engine) Availability(sku, location string) (Cell, error) {
+	s, ok := e.skus.Lookup(sku)
+	if !ok {
+		return Cell{}, unknown(KindSKU, sku)
+	}
+	l, ok := e.lookupLocation(location)
+	if !ok {
+		return Cell{}, unknown(KindLocation, location)
+	}
+	view, stocked := e.stock.View(s, l)
+	if err := e.settle(view.Sequence); err != nil {
+		return Cell{}, err
+	}
+	if !stocked {
+		return Cell{
+			SKU: e.skus.Name(s), Location: e.locations.Name(l),
+			LocationBlocked: view.Flags&stock.LocationBlocked != 0, Sequence: view.Sequence,
+		}, nil
+	}
+	return e.cellFrom(s, l, &view), nil
+}
+
+// AvailabilityEverywhere appends to dst the stock of a SKU at every location that stocks it with at least minimum units
+// available, in the order in which the locations were first seen. sequence is that of the last change among all of its
+// cells, also those left out; it grows with every change of the answer.
+func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (cells []Cell, sequence uint64, err error) {
+	s, ok := e.skus.Lookup(sku)
+	if !ok {
+		return dst, 0, unknown(KindSKU, sku)
+	}
+	type at struct {
+		location uint32
+		view     stock.Cell
+	}
+	var found []at
+	_, sequence = e.stock.Default(s)
+	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
+		sequence = max(sequence, view.Sequence)
+		if view.Available() >= minimum {
+			found = append(found, at{location, view})
+		}
+		return true
+	})
+	// A location that was deleted takes its cells with it, and so must count as a change too.
+	sequence = max(sequence, e.lastDeletion.Load())
+	if err := e.settle(sequence); err != nil {
+		return dst, 0, err
+	}
+	slices.SortFunc(found, func(a, b at) int { return int(a.location) - int(b.location) })
+	for i := range found {
+		dst = append(dst, e.cellFrom(s, found[i].location, &found[i].view))
+	}
+	return dst, sequence, nil
+}
+
+// CellName names a cell.
+type CellName struct{ SKU, Location string }
+
+// CellResult is the answer to one question of a query.
+type CellResult struct {
+	Cell Cell
+	Err  error // an UnknownError
+}
+
+// Query answers for many cells at once, and waits for the disk at most once. It appends a result for each to results.
+// Each cell is as of some moment during the call.
+func (e *Engine) Query(results []CellResult, names []CellName) ([]CellResult, error) {
+	var latest uint64
+	for i := range names {
+		n := &names[i]
+		s, known := e.skus.Lookup(n.SKU)
+		if !known {
+			results = append(results, CellResult{Err: unknown(KindSKU, n.SKU)})
+			continue
+		}
+		l, known := e.lookupLocation(n.Location)
+		if !known {
+			results = append(results, CellResult{Err: unknown(KindLocation, n.Location)})
+			continue
+		}
+		view, stocked := e.stock.View(s, l)
+		latest = max(latest, view.Sequence)
+		cell := Cell{SKU: e.skus.Name(s), Location: e.locations.Name(l), Sequence: view.Sequence}
+		if stocked {
+			cell = e.cellFrom(s, l, &view)
+		}
+		results = append(results, CellResult{Cell: cell})
+	}
+	return results, e.settle(latest)
+}
+
+// WaitSequence waits until every change up to sequence is durable and is shown by reads that begin after it returns. It
+// answers false where the sequence was not reached within timeout.
+func (e *Engine) WaitSequence(sequence uint64, timeout time.Duration) (reached bool, err error) {
+	if sequence == 0 {
+		return true, nil
+	}
+	if e.log.Durable() < sequence {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		if err := e.log.WaitBeyond(ctx, sequence-1); err != nil {
+			if ctx.Err() != nil {
+				return false, nil
+			}
+			return false, err
+		}
+	}
+	e.barrier()
+	return true, nil
+}
+
+// barrier returns once every record numbered before the call has been applied: a record is numbered and applied under
+// the lock of some shard.
+func (e *Engine) barrier() {
+	for shard := range stock.Shards {
+		var locks stock.LockSet
+		locks.Add(shard)
+		e.stock.Lock(&locks)
+		e.stock.Unlock(&locks)
+	}
+}

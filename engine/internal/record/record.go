@@ -1,0 +1,143 @@
+// Package record is the codec of the journal's records. A record is one change: what it left behind, in absolute
+// values, never the command that led to it. Whoever installs records in order, from any state that is not older than
+// the first of them, ends in the state that wrote them; installing one twice does no harm; no clock and no rule of
+// business is needed.
+package record
+
+import "onhand/engine/internal/reservation"
+
+// Kind says what kind of change a record is. The numbers are stored: they are never given another meaning.
+type Kind uint8
+
+const (
+	StockSet Kind = iota + 1
+	StockAdjusted
+	StockImported
+	ReservationHeld
+	ReservationCommitted
+	ReservationReleased
+	ReservationExtended
+	ReservationExpired
+	ReservationRefused
+	SKUSet
+	LocationSet
+	LocationDeleted
+	kindEnd
+)
+
+// Record is one change. Which parts are set depends on Kind; a part that is empty takes no space when encoded.
+type Record struct {
+	Kind Kind
+	Time int64 // engine time of the decision, ns
+
+	// Answer makes the record the answer to whoever asks again with the same key.
+	Answer Answer
+
+	// Cells are the cells the change touched, as it left them.
+	Cells []Cell
+
+	// Reservation, for the reservation kinds, is the whole reservation as the change left it.
+	Reservation reservation.Reservation
+
+	// Refusals are the lines of a reservation request that were not, or not wholly, granted.
+	Refusals []Refusal
+
+	// Reason and Reference are what the caller said of an adjustment or a count.
+	Reason    string
+	Reference string
+
+	// Shortages are the cells that the change left with more units promised than there are.
+	Shortages []Shortage
+
+	Import   Import
+	SKU      SKU
+	Location Location
+}
+
+// Answer identifies the request that a record answers.
+type Answer struct {
+	// Key is a hash of the idempotency key, zero where the request had none.
+	Key [16]byte
+	// ByID says that the reservation's id was chosen by the caller and so serves as a key too.
+	ByID bool
+	// Fingerprint is a hash of the request, by which a second request under the same key is told from a retry.
+	Fingerprint uint64
+}
+
+// Asked reports whether a later request may be answered with the record.
+func (a *Answer) Asked() bool { return a.ByID || a.Key != [16]byte{} }
+
+// CellFlags say what a cell is besides its numbers.
+type CellFlags uint8
+
+const (
+	// Blocked, OwnSafety and LocationBlocked are those of the stock map. LocationBlocked is there for readers of the
+	// record only; it is not installed.
+	Blocked CellFlags = 1 << iota
+	OwnSafety
+	LocationBlocked
+
+	hasSafety // encoded only: a safety stock follows
+	hasDelta  // encoded only: a delta follows
+	cellFlagsEnd
+)
+
+// Cell is a cell after a change.
+type Cell struct {
+	SKU, Location uint32
+	OnHand, Held  int64
+	Safety        int64 // the safety stock in force, of the cell itself with OwnSafety
+	Delta         int64 // how far the change moved OnHand, for adjustments and imports of deltas
+	Flags         CellFlags
+}
+
+// Refusal is why a line was not granted. The names are strings because they may be unknown to the engine.
+type Refusal struct {
+	SKU, Location string
+	Reason        uint8 // engine.Reason
+	Requested     int64
+	Granted       int64
+	OnHand, Held  int64
+	Safety        int64
+}
+
+// Shortage names the reservations that the units of a cell no longer cover.
+type Shortage struct {
+	SKU, Location uint32
+	Units         int64
+	AtRisk        []reservation.ID // newest first; at most as many as the engine's limit
+}
+
+// Import says how far a repeatable import has come.
+type Import struct {
+	ID string
+	// Row is the last row whose effect is in this or an earlier record, from 1.
+	Row uint64
+	// Hash is the rolling hash of the rows up to and including Row.
+	Hash uint64
+}
+
+// SKU is a SKU's settings.
+type SKU struct {
+	ID            uint32
+	Title         string
+	Unit          string
+	GTIN          string
+	DefaultSafety int64
+	DefaultHold   int64 // ns; 0 = the engine's
+}
+
+// Location is a location's record.
+type Location struct {
+	ID      uint32
+	Name    string
+	Kind    uint8
+	Blocked bool
+}
+
+// Reset empties r, keeping its memory for the next use.
+func (r *Record) Reset() {
+	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
+	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], Shortages: r.Shortages[:0]}
+	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
+}

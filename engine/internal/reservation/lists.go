@@ -1,0 +1,182 @@
+package reservation
+
+import (
+	"cmp"
+	"slices"
+)
+
+// The live lines of a cell, newest first, linked through the lines; the head lies beside the cell. Guarded by the
+// cell's shard.
+
+func (t *Table) cellInsert(ref uint32) {
+	l := t.line(ref)
+	l.cellNext, l.cellPrevious = t.cells.SwapHead(l.sku, l.location, ref), 0
+	if l.cellNext != 0 {
+		t.line(l.cellNext).cellPrevious = ref
+	}
+}
+
+func (t *Table) cellRemove(ref uint32) {
+	l := t.line(ref)
+	if l.cellNext != 0 {
+		t.line(l.cellNext).cellPrevious = l.cellPrevious
+	}
+	if l.cellPrevious != 0 {
+		t.line(l.cellPrevious).cellNext = l.cellNext
+	} else {
+		t.cells.SwapHead(l.sku, l.location, l.cellNext)
+	}
+}
+
+// Cell calls f with each live line of a cell, newest first, until f answers false: the reservation's id and the units
+// of the line still open. The caller holds the cell's shard.
+func (t *Table) Cell(sku, location uint32, f func(id ID, open uint32) bool) {
+	for ref := t.cells.Head(sku, location); ref != 0; ref = t.line(ref).cellNext {
+		l := t.line(ref)
+		if !f(t.header(t.headerOf(ref)).id, l.quantity-l.committed-l.released) {
+			return
+		}
+	}
+}
+
+// The live lines of a location, newest first by the sequence that created their reservation, linked through the lines.
+// Guarded by the location's lock, a leaf; lines of any shard meet here, so only what never changes is read: id, first
+// sequence, SKU, location, number.
+
+func (t *Table) placeInsert(ref uint32, first uint64) {
+	l := t.line(ref)
+	mu := &t.placeLocks[l.location%stripes]
+	head := t.places.At(l.location)
+	mu.Lock()
+	defer mu.Unlock()
+	// Commands on different shards may arrive here a little out of order: step past the newer ones.
+	previous, next := uint32(0), *head
+	for next != 0 && t.header(t.headerOf(next)).first > first {
+		previous, next = next, t.line(next).placeNext
+	}
+	l.placeNext, l.placePrevious = next, previous
+	if next != 0 {
+		t.line(next).placePrevious = ref
+	}
+	if previous != 0 {
+		t.line(previous).placeNext = ref
+	} else {
+		*head = ref
+	}
+}
+
+// SortLists puts the lists of cells and locations into order after reservations were inserted with Load. Nothing else
+// may use the table meanwhile.
+func (t *Table) SortLists() {
+	var refs []uint32
+	newestFirst := func(a, b uint32) int {
+		return cmp.Compare(t.header(t.headerOf(b)).first, t.header(t.headerOf(a)).first)
+	}
+	for location := range t.places.Len() {
+		head := t.places.Peek(location)
+		refs = refs[:0]
+		for ref := *head; ref != 0; ref = t.line(ref).placeNext {
+			refs = append(refs, ref)
+		}
+		slices.SortFunc(refs, newestFirst)
+		*head = 0
+		for i := len(refs) - 1; i >= 0; i-- {
+			l := t.line(refs[i])
+			l.placeNext, l.placePrevious = *head, 0
+			if *head != 0 {
+				t.line(*head).placePrevious = refs[i]
+			}
+			*head = refs[i]
+		}
+		// Each of these lines that is the first of its cell's list stands for that list.
+		for _, first := range slices.Clone(refs) {
+			if l := t.line(first); l.cellPrevious != 0 || l.cellNext == 0 {
+				continue
+			}
+			refs = refs[:0]
+			for ref := first; ref != 0; ref = t.line(ref).cellNext {
+				refs = append(refs, ref)
+			}
+			slices.SortFunc(refs, newestFirst)
+			next := uint32(0)
+			for i := len(refs) - 1; i >= 0; i-- {
+				l := t.line(refs[i])
+				l.cellNext, l.cellPrevious = next, 0
+				if next != 0 {
+					t.line(next).cellPrevious = refs[i]
+				}
+				next = refs[i]
+			}
+			t.cells.SwapHead(t.line(first).sku, location, next)
+		}
+	}
+}
+
+func (t *Table) placeRemove(ref uint32) {
+	l := t.line(ref)
+	mu := &t.placeLocks[l.location%stripes]
+	mu.Lock()
+	defer mu.Unlock()
+	if l.placeNext != 0 {
+		t.line(l.placeNext).placePrevious = l.placePrevious
+	}
+	if l.placePrevious != 0 {
+		t.line(l.placePrevious).placeNext = l.placeNext
+	} else {
+		*t.places.At(l.location) = l.placeNext
+	}
+}
+
+// Entry names a reservation in a listing.
+type Entry struct {
+	ID    ID
+	First uint64
+}
+
+// Place appends to dst the reservations with a line at a location that were created before sequence before, newest
+// first, up to max, each once. With firstLineOnly it leaves out those whose first line is elsewhere.
+func (t *Table) Place(dst []Entry, location uint32, before uint64, firstLineOnly bool, max int) []Entry {
+	head := t.places.Peek(location)
+	if head == nil {
+		return dst
+	}
+	mu := &t.placeLocks[location%stripes]
+	mu.Lock()
+	defer mu.Unlock()
+	n := 0
+	for ref := *head; ref != 0 && n < max; ref = t.line(ref).placeNext {
+		h := t.header(t.headerOf(ref))
+		if h.first >= before || firstLineOnly && t.line(ref).number != 0 {
+			continue
+		}
+		// The lines of one reservation stand next to each other, as they have the same sequence.
+		if n > 0 && dst[len(dst)-1].ID == h.id {
+			continue
+		}
+		dst = append(dst, Entry{h.id, h.first})
+		n++
+	}
+	return dst
+}
+
+// Places returns one past the largest location that may have live lines.
+func (t *Table) Places() uint32 { return t.places.Len() }
+
+// WheelSlots is the number of slots that Slot takes, in the order in which a walk over all of them misses no
+// reservation that stays in the table with its deadline: lines only ever move to later slots of this order.
+const WheelSlots = levels*slotsPerLevel + 1
+
+// Slot calls f with each reservation whose first line lies in a slot of a shard's wheel. The caller holds the shard's
+// lock. A walk over all slots, with the lock given up in between, may meet a reservation twice.
+func (t *Table) Slot(shard, slot int, f func(ref uint32)) {
+	// Level 3 first, level 0 last but one, due last.
+	i := due
+	if slot < due {
+		i = (levels-1-slot/slotsPerLevel)*slotsPerLevel + slot%slotsPerLevel
+	}
+	for ref := t.wheels[shard].heads[i]; ref != 0; ref = t.line(ref).dueNext {
+		if t.line(ref).number == 0 {
+			f(t.headerOf(ref))
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"onhand/engine/internal/record"
+	"onhand/engine/internal/stock"
+)
+
+// LocationKind is what a location is to its customers. The numbers are stored.
+type LocationKind uint8
+
+// The kinds of locations.
+const (
+	Store LocationKind = iota + 1
+	Warehouse
+	Locker
+	PickupPoint
+	locationKindEnd
+)
+
+var locationKindNames = [...]string{Store: "store", Warehouse: "warehouse", Locker: "locker", PickupPoint: "pickup_point"}
+
+// String returns the kind as the HTTP interface writes it.
+func (k LocationKind) String() string {
+	if k == 0 || k >= locationKindEnd {
+		return "unknown"
+	}
+	return locationKindNames[k]
+}
+
+// ParseLocationKind reads what String writes.
+func ParseLocationKind(s string) (LocationKind, error) {
+	for k := Store; k < locationKindEnd; k++ {
+		if locationKindNames[k] == s {
+			return k, nil
+		}
+	}
+	return 0, invalid("kind", s, "store, warehouse, locker or pickup_point")
+}
+
+// Location is a place that holds stock or hands it over.
+type Location struct {
+	ID      string
+	Name    string       // at most TitleMax bytes
+	Kind    LocationKind // default Store
+	Blocked bool         // nothing there may be promised
+	// Sequence is the last change of the record.
+	Sequence uint64
+}
+
+// locationRecord is a location as kept in memory; never changed once published.
+type locationRecord struct {
+	record.Location
+	sequence uint64
+}
+
+// PutLocation stores a location's record, all of it.
+func (e *Engine) PutLocation(l Location, key string) (Location, error) {
+	setDefault(&l.Kind, Store)
+	if err := checkName("location", l.ID); err != nil {
+		return Location{}, err
+	}
+	if err := checkText("name", l.Name, TitleMax); err != nil {
+		return Location{}, err
+	}
+	if l.Kind >= locationKindEnd {
+		return Location{}, invalid("kind", uint8(l.Kind), "a known kind")
+	}
+	o, err := keyed(key, func(f *fingerprint) {
+		f.begin("location.put")
+		f.text(l.ID)
+		f.text(l.Name)
+		f.number(int64(l.Kind))
+		f.bool(l.Blocked)
+	})
+	if err != nil {
+		return Location{}, err
+	}
+	c := newCommand()
+	defer c.recycle()
+	sequence, answered, err := o.begin(e, c)
+	if err != nil {
+		return Location{}, err
+	}
+	if answered {
+		return e.locationFrom(&c.rec.Location, sequence), nil
+	}
+	defer o.end(e)
+	if err := e.admit(); err != nil {
+		return Location{}, err
+	}
+	id := e.internLocation(l.ID)
+	c.locks = stock.AllShards
+	e.stock.Lock(&c.locks)
+	c.rec.Kind, c.rec.Time, c.rec.Answer = record.LocationSet, e.clock.Now(), o.answer
+	c.rec.Location = record.Location{ID: id, Name: l.Name, Kind: uint8(l.Kind), Blocked: l.Blocked}
+	sequence = e.write(c)
+	e.stock.Unlock(&c.locks)
+	return e.locationFrom(&c.rec.Location, sequence), e.settle(sequence)
+}
+
+// DeleteLocation removes a location and its cells. It is refused while any of its cells has units on hand or held.
+func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
+	if err := checkName("location", id); err != nil {
+		return 0, err
+	}
+	o, err := keyed(key, func(f *fingerprint) {
+		f.begin("location.delete")
+		f.text(id)
+	})
+	if err != nil {
+		return 0, err
+	}
+	c := newCommand()
+	defer c.recycle()
+	sequence, answered, err := o.begin(e, c)
+	if err != nil || answered {
+		return sequence, err
+	}
+	defer o.end(e)
+	if err := e.admit(); err != nil {
+		return 0, err
+	}
+	n, known := e.lookupLocation(id)
+	if !known {
+		return 0, unknown(KindLocation, id)
+	}
+	c.locks = stock.AllShards
+	e.stock.Lock(&c.locks)
+	if have := e.locationOf(n); have == nil {
+		e.stock.Unlock(&c.locks)
+		return 0, unknown(KindLocation, id)
+	}
+	inUse := InUseError{Location: id}
+	for sku := range e.stock.SKUs() {
+		if cell, ok := e.stock.Raw(sku, n); ok && (cell.OnHand != 0 || cell.Held != 0) {
+			inUse.Cells++
+		}
+	}
+	inUse.Reservations = len(e.reservations.Place(nil, n, 1<<64-1, false, 1<<20))
+	if inUse.Cells > 0 || inUse.Reservations > 0 {
+		basis := e.log.Appended()
+		e.stock.Unlock(&c.locks)
+		if err := e.settle(basis); err != nil {
+			return 0, err
+		}
+		return 0, &inUse
+	}
+	c.rec.Kind, c.rec.Time, c.rec.Answer = record.LocationDeleted, e.clock.Now(), o.answer
+	c.rec.Location = record.Location{ID: n}
+	sequence = e.write(c)
+	e.stock.Unlock(&c.locks)
+	return sequence, e.settle(sequence)
+}
+
+// Location returns a location's record.
+func (e *Engine) Location(id string) (Location, error) {
+	n, _ := e.locations.Lookup(id)
+	l := e.locationOf(n)
+	if l == nil {
+		return Location{}, unknown(KindLocation, id)
+	}
+	return e.locationFrom(&l.Location, l.sequence), e.settle(l.sequence)
+}
+
+// Locations returns up to limit locations after a cursor (0 to begin), of one kind or of all (0), in the order in which
+// they were first seen, and the cursor to go on with, 0 at the end.
+func (e *Engine) Locations(after uint32, kind LocationKind, limit int) ([]Location, uint32, error) {
+	var out []Location
+	var latest uint64
+	for id := after + 1; id <= e.locations.Len(); id++ {
+		l := e.locationOf(id)
+		if l == nil || kind != 0 && LocationKind(l.Kind) != kind {
+			continue
+		}
+		if len(out) == limit {
+			return out, id - 1, e.settle(latest)
+		}
+		latest = max(latest, l.sequence)
+		out = append(out, e.locationFrom(&l.Location, l.sequence))
+	}
+	return out, 0, e.settle(latest)
+}
+
+// locationOf returns a location's record, or nil where there is none, or none any more.
+func (e *Engine) locationOf(id uint32) *locationRecord {
+	if p := e.places.Peek(id); p != nil {
+		return p.Load()
+	}
+	return nil
+}
+
+func (e *Engine) locationFrom(r *record.Location, sequence uint64) Location {
+	return Location{
+		ID: e.locations.Name(r.ID), Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Sequence: sequence,
+	}
+}
+
+// lookupLocation returns the integer of a location that exists.
+func (e *Engine) lookupLocation(name string) (uint32, bool) {
+	id, ok := e.locations.Lookup(name)
+	if !ok || e.locationOf(id) == nil {
+		return 0, false
+	}
+	return id, true
+}
+
+func (e *Engine) internLocation(name string) uint32 {
+	return e.locations.Intern(name, func(id uint32, name string) uint64 {
+		return e.log.AppendNote(appendSymbol(nil, symbolLocation, id, name))
+	})
+}
+
+// ensureLocation returns the integer of a location, registering it as a store if there is none: a till in a new shop
+// must not be turned away because the catalogue is behind.
+func (e *Engine) ensureLocation(name string) uint32 {
+	if id, ok := e.lookupLocation(name); ok {
+		return id
+	}
+	id := e.internLocation(name)
+	c := newCommand()
+	defer c.recycle()
+	c.locks = stock.AllShards
+	e.stock.Lock(&c.locks)
+	defer e.stock.Unlock(&c.locks)
+	if e.locationOf(id) == nil {
+		c.rec.Kind, c.rec.Time = record.LocationSet, e.clock.Now()
+		c.rec.Location = record.Location{ID: id, Kind: uint8(Store)}
+		e.write(c)
+	}
+	return id
+}
+
+func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
+	p := e.places.At(r.ID)
+	if old := p.Load(); old != nil {
+		e.recordDigest.Add(-locationFact(old))
+	}
+	l := &locationRecord{*r, sequence}
+	e.recordDigest.Add(locationFact(l))
+	p.Store(l)
+	e.stock.SetLocation(r.ID, r.Blocked, sequence)
+}
+
+func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
+	p := e.places.At(id)
+	if old := p.Load(); old != nil {
+		e.recordDigest.Add(-locationFact(old))
+	}
+	p.Store(nil)
+	e.stock.RemoveLocation(id, sequence)
+	e.lastDeletion.Store(sequence)
+	e.stock.SetLocation(id, false, sequence)
+}
+
+// locationFact is what a location's record adds to the state's digest.
+func locationFact(l *locationRecord) uint64 {
+	return textFact(record.AppendLocation(nil, &l.Location), l.sequence, symbolLocation)
+}

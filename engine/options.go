@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"onhand/engine/internal/clock"
+)
+
+// Options configure an engine. The zero Options are sound for production.
+type Options struct {
+	// DefaultHold is how long a reservation is held that names no deadline and whose SKUs have none of their own.
+	// Default 15 minutes, range HoldMin to HoldMax.
+	DefaultHold time.Duration
+
+	// WindowAge and WindowKeys bound how long answers are remembered for retries, and ended reservations kept
+	// readable: this long, or until so many newer ones follow, whichever comes first. Default 24 hours and 10,000,000.
+	// A remembered answer takes about 110 bytes of memory.
+	WindowAge  time.Duration
+	WindowKeys int
+
+	// RetentionAge and RetentionBytes bound how long changes can be read back by the change feed: this long, or until
+	// they take more disk than this, whichever comes first. What recovery needs is kept in any case.
+	// Default 24 hours and 8 GiB.
+	RetentionAge   time.Duration
+	RetentionBytes int64
+
+	// CheckpointBytes is how much journal is written before a new checkpoint is; it also waits until the journal is
+	// half as large as the last checkpoint, so that checkpoints cost at most a fixed share of the writing.
+	// Default 256 MiB.
+	CheckpointBytes int64
+
+	// Log receives what an operator should know. Default: nothing.
+	Log *slog.Logger
+
+	// Fatal is called when the engine can no longer keep its promises: a failed sync, a full disk. It must end the
+	// process, or at least never lead to an acknowledgement; the engine does not go on after it. Default: write the
+	// error to standard error and exit with status 1.
+	Fatal func(error)
+
+	// Observe, where not nil, is told of what is worth measuring.
+	Observe *Observer
+
+	// FS and Clock take the place of the machine's file system and clock in tests.
+	FS    vfs.FS
+	Clock clock.Source
+}
+
+// Observer receives measurements. Any of its functions may be nil. They are called from the engine's own goroutines and
+// must return quickly.
+type Observer struct {
+	// Block is called for each journal block: its records, its bytes, and how long it took to make it durable.
+	Block func(records, bytes int, took time.Duration)
+	// Expired is called for each reservation that expired: how long after its deadline its units were free.
+	Expired func(lag time.Duration)
+	// Checkpoint is called after each checkpoint.
+	Checkpoint func(bytes int64, took time.Duration)
+}
+
+// HoldMin and HoldMax bound how long a reservation can be held from the moment it is made or extended.
+const (
+	HoldMin = time.Second
+	HoldMax = 31 * 24 * time.Hour
+)
+
+func (o Options) withDefaults() (Options, error) {
+	setDefault(&o.DefaultHold, 15*time.Minute)
+	setDefault(&o.WindowAge, 24*time.Hour)
+	setDefault(&o.WindowKeys, 10_000_000)
+	setDefault(&o.RetentionAge, 24*time.Hour)
+	setDefault(&o.RetentionBytes, 8<<30)
+	setDefault(&o.CheckpointBytes, 256<<20)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) {
+			fmt.Fprintln(os.Stderr, "onhand:", err)
+			os.Exit(1)
+		}
+	}
+	if o.Observe == nil {
+		o.Observe = &Observer{}
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Clock == nil {
+		o.Clock = clock.NewSystem()
+	}
+	switch {
+	case o.DefaultHold < HoldMin || o.DefaultHold > HoldMax:
+		return o, invalid("DefaultHold", o.DefaultHold, fmt.Sprintf("%v to %v", HoldMin, HoldMax))
+	case o.WindowAge < time.Minute:
+		return o, invalid("WindowAge", o.WindowAge, "at least 1 minute")
+	case o.WindowKeys < 1000 || o.WindowKeys > 100_000_000:
+		return o, invalid("WindowKeys", o.WindowKeys, "1,000 to 100,000,000")
+	case o.RetentionAge < 0:
+		return o, invalid("RetentionAge", o.RetentionAge, "0 or more")
+	case o.RetentionBytes < 0:
+		return o, invalid("RetentionBytes", o.RetentionBytes, "0 or more")
+	case o.CheckpointBytes < 1<<16:
+		return o, invalid("CheckpointBytes", o.CheckpointBytes, "at least 64 KiB")
+	}
+	return o, nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}

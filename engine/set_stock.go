@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+
+	"onhand/engine/internal/record"
+)
+
+// SetStockRequest sets some of a cell's numbers; what is nil stays as it is. A cell that does not exist is created.
+type SetStockRequest struct {
+	SKU, Location string
+	// OnHand is what a count found, −QuantityMax to QuantityMax.
+	OnHand *int64
+	// SafetyStock is the cell's own, −SafetyStockMax to SafetyStockMax; negative allows so many units to be promised
+	// beyond what is on hand. InheritSafetyStock gives the cell back to its SKU's default instead.
+	SafetyStock        *int64
+	InheritSafetyStock bool
+	// Blocked says that nothing of the cell may be promised.
+	Blocked *bool
+	// IfSequence makes the write conditional: it takes effect only if the cell still is at this sequence, as a read has
+	// shown it; 0 = only if there is no such cell.
+	IfSequence *uint64
+	// Reference is the caller's own, at most ReferenceMax bytes.
+	Reference string
+	Key       string // idempotency key, if any
+}
+
+// SetStock sets some of a cell's numbers. It returns a SequenceError where IfSequence does not hold.
+func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
+	if err := r.check(); err != nil {
+		return StockChange{}, err
+	}
+	o, err := keyed(r.Key, func(f *fingerprint) {
+		f.begin("stock.set")
+		f.text(r.SKU)
+		f.text(r.Location)
+		f.optional(r.OnHand)
+		f.optional(r.SafetyStock)
+		f.bool(r.InheritSafetyStock)
+		f.bool(r.Blocked != nil)
+		f.bool(r.Blocked != nil && *r.Blocked)
+		f.bool(r.IfSequence != nil)
+		if r.IfSequence != nil {
+			f.number(int64(*r.IfSequence))
+		}
+		f.text(r.Reference)
+	})
+	if err != nil {
+		return StockChange{}, err
+	}
+	lines := []Line{{SKU: r.SKU, Location: r.Location}}
+	return e.changeStock(&o, lines, func(c *command) error {
+		l := &c.lines[0]
+		if r.IfSequence != nil {
+			have := uint64(0)
+			if l.stocked {
+				have = l.view.Sequence
+			}
+			if *r.IfSequence != have {
+				return &SequenceError{Want: *r.IfSequence, Have: have}
+			}
+		}
+		c.rec.Kind, c.rec.Reference = record.StockSet, r.Reference
+		onHand := l.view.OnHand
+		if r.OnHand != nil {
+			onHand = *r.OnHand
+		}
+		c.addCell(l.sku, l.location, &l.view, onHand, l.view.Held, 0)
+		cell := &c.rec.Cells[0]
+		switch {
+		case r.SafetyStock != nil:
+			cell.Safety, cell.Flags = *r.SafetyStock, cell.Flags|record.OwnSafety
+		case r.InheritSafetyStock:
+			cell.Safety, _ = e.stock.Default(l.sku)
+			cell.Flags &^= record.OwnSafety
+		}
+		if r.Blocked != nil {
+			cell.Flags &^= record.Blocked
+			if *r.Blocked {
+				cell.Flags |= record.Blocked
+			}
+		}
+		return nil
+	})
+}
+
+func (r *SetStockRequest) check() error {
+	if err := checkName("sku", r.SKU); err != nil {
+		return err
+	}
+	if err := checkName("location", r.Location); err != nil {
+		return err
+	}
+	if r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil && !r.InheritSafetyStock {
+		return invalid("body", "empty", "at least one of on_hand, safety_stock and blocked")
+	}
+	if r.OnHand != nil && (*r.OnHand < -QuantityMax || *r.OnHand > QuantityMax) {
+		return invalid("on_hand", *r.OnHand, fmt.Sprintf("-%d to %d", int64(QuantityMax), int64(QuantityMax)))
+	}
+	if s := r.SafetyStock; s != nil && (*s < -SafetyStockMax || *s > SafetyStockMax) {
+		return invalid("safety_stock", *s, fmt.Sprintf("-%d to %d", int64(SafetyStockMax), int64(SafetyStockMax)))
+	}
+	return checkText("reference", r.Reference, ReferenceMax)
+}
