@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -66,9 +67,16 @@ func (e *Engine) Availability(sku, location string) (Cell, error) {
 // available, in the order in which the locations were first seen. sequence is that of the last change among all of its
 // cells, also those left out; it grows with every change of the answer.
 func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (cells []Cell, sequence uint64, err error) {
+	cells, sequence, _, err = e.AvailabilityPage(dst, sku, minimum, 0, 1<<32)
+	return cells, sequence, err
+}
+
+// AvailabilityPage is AvailabilityEverywhere for up to limit locations after a cursor (0 to begin). It also returns the
+// cursor to go on with, 0 at the end.
+func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after uint32, limit int) (cells []Cell, sequence uint64, next uint32, err error) {
 	s, ok := e.skus.Lookup(sku)
 	if !ok {
-		return dst, 0, unknown(KindSKU, sku)
+		return dst, 0, 0, unknown(KindSKU, sku)
 	}
 	type at struct {
 		location uint32
@@ -78,7 +86,7 @@ func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (
 	_, sequence = e.stock.Default(s)
 	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
 		sequence = max(sequence, view.Sequence)
-		if view.Available() >= minimum {
+		if location > after && view.Available() >= minimum {
 			found = append(found, at{location, view})
 		}
 		return true
@@ -86,11 +94,31 @@ func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (
 	// A location that was deleted takes its cells with it, and so must count as a change too.
 	sequence = max(sequence, e.lastDeletion.Load())
 	if err := e.settle(sequence); err != nil {
-		return dst, 0, err
+		return dst, 0, 0, err
 	}
-	slices.SortFunc(found, func(a, b at) int { return int(a.location) - int(b.location) })
+	slices.SortFunc(found, func(a, b at) int { return cmp.Compare(a.location, b.location) })
+	if len(found) > limit {
+		found = found[:limit]
+		next = found[limit-1].location
+	}
 	for i := range found {
 		dst = append(dst, e.cellFrom(s, found[i].location, &found[i].view))
+	}
+	return dst, sequence, next, nil
+}
+
+// AvailabilityAt is AvailabilityEverywhere at the locations named, in their order; those that do not stock the SKU are in
+// the answer too, unless minimum leaves them out.
+func (e *Engine) AvailabilityAt(dst []Cell, sku string, locations []string, minimum int64) (cells []Cell, sequence uint64, err error) {
+	for _, name := range locations {
+		cell, err := e.Availability(sku, name)
+		if err != nil {
+			return dst, 0, err
+		}
+		sequence = max(sequence, cell.Sequence)
+		if cell.Available >= minimum {
+			dst = append(dst, cell)
+		}
 	}
 	return dst, sequence, nil
 }

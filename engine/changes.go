@@ -80,8 +80,11 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	return c
 }
 
-// Changes calls f with every durable change after a sequence, in order and without a gap, until f fails or the last one
-// is reached. It returns ErrNotRetained where the first of them is no longer kept.
+// ErrEnough ends Changes without an error.
+var ErrEnough = journal.ErrEnough
+
+// Changes calls f with every durable change after a sequence, in order and without a gap, until f fails, or answers
+// ErrEnough, or the last one is reached. It returns ErrNotRetained where the first of them is no longer kept.
 func (e *Engine) Changes(after uint64, f func(*Change) error) error {
 	if appended := e.log.Appended(); after > appended {
 		return invalid("after", after, fmt.Sprintf("at most the present sequence, %d", appended))

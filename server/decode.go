@@ -1,0 +1,185 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+// decode reads a request's JSON body into v, strictly: unknown and duplicate members, values of another type, numbers
+// out of range, text that is not UTF-8 and anything after the value are refused by name. As no member is descended into
+// that v does not have, the depth of the body is bounded by the type of v.
+func (s *Server) decode(c *call, v any) error {
+	body, err := s.body(c)
+	if err != nil {
+		return err
+	}
+	if media, _, _ := bytes.Cut(c.ctx.Request.Header.ContentType(), []byte{';'}); len(media) > 0 && !isJSON(media) {
+		return &problem{
+			status: fasthttp.StatusUnsupportedMediaType, kind: "media-type", title: "The body is not JSON",
+			detail: "Content-Type is " + quoteShort(media) + ", want application/json",
+		}
+	}
+	if len(body) == 0 {
+		return invalidField("body", "empty", "a JSON object")
+	}
+	if err := json.Unmarshal(body, v, json.RejectUnknownMembers(true)); err != nil {
+		return decodeProblem(err)
+	}
+	return nil
+}
+
+// isJSON takes what curl sends with -d for JSON too: a body that is none is refused all the same.
+func isJSON(media []byte) bool {
+	switch string(bytes.ToLower(bytes.TrimSpace(media))) {
+	case "application/json", "text/json", "application/x-www-form-urlencoded":
+		return true
+	}
+	return false
+}
+
+// body returns a request's whole body, up to the limit.
+func (s *Server) body(c *call) ([]byte, error) {
+	if c.ctx.Request.Header.ContentLength() > s.options.BodyBytesMax {
+		return nil, s.tooLarge(c)
+	}
+	if encoding := c.ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && string(encoding) != "identity" {
+		return nil, &problem{
+			status: fasthttp.StatusUnsupportedMediaType, kind: "encoding", title: "The body is compressed",
+			detail: "Content-Encoding is " + quoteShort(encoding) + ", which only imports understand",
+		}
+	}
+	stream := c.ctx.RequestBodyStream()
+	if stream == nil {
+		return c.ctx.Request.Body(), nil
+	}
+	body, err := io.ReadAll(io.LimitReader(stream, int64(s.options.BodyBytesMax)+1))
+	if err != nil {
+		c.ctx.SetConnectionClose()
+		return nil, &problem{status: fasthttp.StatusBadRequest, kind: "body", title: "The body did not arrive whole", detail: err.Error()}
+	}
+	if len(body) > s.options.BodyBytesMax {
+		return nil, s.tooLarge(c)
+	}
+	return body, nil
+}
+
+func (s *Server) tooLarge(c *call) error {
+	c.ctx.SetConnectionClose()
+	return &problem{
+		status: fasthttp.StatusRequestEntityTooLarge, kind: "too-large", title: "The body is too large",
+		detail: fmt.Sprintf("at most %d bytes are taken; larger stock files go through POST /v1/stock/import", s.options.BodyBytesMax),
+	}
+}
+
+// decodeProblem turns an error of the decoder into one that names the field.
+func decodeProblem(err error) error {
+	var semantic *json.SemanticError
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &semantic):
+		field := fieldOf(semantic.JSONPointer)
+		if errors.Is(err, json.ErrUnknownName) {
+			return unknownField(field)
+		}
+		value := string(semantic.JSONValue)
+		if value == "" {
+			value = "a " + semantic.JSONKind.String()
+		}
+		return invalidField(field, short(value), wantOf(semantic.GoType))
+	case errors.As(err, &syntactic):
+		field := fieldOf(syntactic.JSONPointer)
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return invalidField(field, "given twice", "each member once")
+		}
+		return invalidField(field, fmt.Sprintf("broken at byte %d: %v", syntactic.ByteOffset, syntactic.Err), "JSON (RFC 8259) in UTF-8")
+	}
+	return invalidField("body", short(err.Error()), "JSON (RFC 8259) in UTF-8")
+}
+
+func unknownField(field string) error {
+	p := invalidField(field, "unknown", "only the members that docs/openapi.yaml names")
+	p.detail = "there is no field " + field + " in this request"
+	return p
+}
+
+// fieldOf writes a JSON pointer as people write a path: /lines/2/quantity is lines[2].quantity.
+func fieldOf(pointer jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range pointer.Tokens() {
+		if token != "" && strings.Trim(token, "0123456789") == "" && b.Len() > 0 {
+			b.WriteString("[" + token + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(short(token))
+	}
+	if b.Len() == 0 {
+		return "body"
+	}
+	return b.String()
+}
+
+func wantOf(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "another value"
+	case t == reflect.TypeFor[time.Time]():
+		return "a time as in RFC 3339, such as 2026-01-31T17:00:00Z"
+	case t == reflect.TypeFor[engine.ID]():
+		return "a UUID such as 01932d6e-8c5a-7b1e-9d4f-2a6b8c0e1f35"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int64:
+		return "a whole number of at most 64 bits, without fraction or exponent"
+	case reflect.Uint64:
+		return "a whole number of 0 or more, without fraction or exponent"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Struct:
+		return "an object"
+	}
+	return "another value"
+}
+
+func short(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:77], "") + "..."
+	}
+	return s
+}
+
+// optional is a member that may be absent, null, or have a value.
+type optional[T any] struct {
+	Given bool
+	Value *T // nil = null
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *optional[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	o.Given = true
+	return json.UnmarshalDecode(d, &o.Value)
+}
+
+// bytesToString shares b's memory; neither may change while the string is used.
+func bytesToString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"onhand/engine"
+)
+
+// What is asked thousands of times a second is written by hand; so, for one way of doing things, is the rest.
+
+func appendMember(dst []byte, name string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	return append(dst, '"', ':')
+}
+
+func appendText(dst []byte, name, value string) []byte {
+	return appendString(appendMember(dst, name), value)
+}
+
+func appendBool(dst []byte, name string, v bool) []byte {
+	return strconv.AppendBool(appendMember(dst, name), v)
+}
+
+func appendUint(dst []byte, name string, v uint64) []byte {
+	return strconv.AppendUint(appendMember(dst, name), v, 10)
+}
+
+// appendTime writes a time as RFC 3339 in UTC, with as many decimals as it has.
+func appendTime(dst []byte, name string, t time.Time) []byte {
+	dst = append(appendMember(dst, name), '"')
+	dst = t.AppendFormat(dst, time.RFC3339Nano)
+	return append(dst, '"')
+}
+
+// appendAvailability writes what a shopper may know of a cell, without the closing brace.
+func appendAvailability(dst []byte, c *engine.Cell) []byte {
+	dst = appendNumber(dst, "available", c.Available)
+	dst = appendNumber(dst, "on_hand", c.OnHand)
+	dst = appendNumber(dst, "held", c.Held)
+	dst = appendNumber(dst, "safety_stock", c.SafetyStock)
+	dst = appendBool(dst, "blocked", c.Blocked || c.LocationBlocked)
+	dst = appendBool(dst, "stocked", c.Stocked)
+	return appendUint(dst, "sequence", c.Sequence)
+}
+
+func appendCellName(dst []byte, sku, location string) []byte {
+	dst = append(dst, `{"sku":`...)
+	dst = appendString(dst, sku)
+	return appendText(dst, "location", location)
+}
+
+// appendStock writes all there is to know of a cell, without the closing brace.
+func appendStock(dst []byte, c *engine.Cell) []byte {
+	dst = appendCellName(dst, c.SKU, c.Location)
+	dst = appendNumber(dst, "on_hand", c.OnHand)
+	dst = appendNumber(dst, "held", c.Held)
+	dst = appendNumber(dst, "safety_stock", c.SafetyStock)
+	dst = appendBool(dst, "own_safety_stock", c.OwnSafetyStock)
+	dst = appendBool(dst, "blocked", c.Blocked)
+	dst = appendBool(dst, "location_blocked", c.LocationBlocked)
+	dst = appendNumber(dst, "available", c.Available)
+	return appendUint(dst, "sequence", c.Sequence)
+}
+
+func appendCellChanges(dst []byte, cells []engine.CellChange) []byte {
+	dst = append(dst, '[')
+	for i := range cells {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendStock(dst, &cells[i].Cell)
+		if cells[i].Delta != 0 {
+			dst = appendNumber(dst, "delta", cells[i].Delta)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+func appendShortages(dst []byte, shortages []engine.Shortage) []byte {
+	dst = append(dst, '[')
+	for i := range shortages {
+		s := &shortages[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendCellName(dst, s.SKU, s.Location)
+		dst = appendNumber(dst, "short_by", s.Units)
+		dst = append(dst, `,"reservations":[`...)
+		for j, id := range s.AtRisk {
+			if j > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, '"')
+			dst = engine.AppendID(dst, id)
+			dst = append(dst, '"')
+		}
+		dst = append(dst, `]}`...)
+	}
+	return append(dst, ']')
+}
+
+func appendStockChange(dst []byte, c *engine.StockChange) []byte {
+	dst = append(dst, `{"sequence":`...)
+	dst = strconv.AppendUint(dst, c.Sequence, 10)
+	dst = appendTime(dst, "time", c.Time)
+	dst = appendCellChanges(appendMember(dst, "cells"), c.Cells)
+	if len(c.Shortages) > 0 {
+		dst = appendShortages(appendMember(dst, "shortages"), c.Shortages)
+	}
+	return append(dst, '}')
+}
+
+func appendReservation(dst []byte, r *engine.Reservation) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = engine.AppendID(dst, r.ID)
+	dst = append(dst, `","state":"`...)
+	dst = append(dst, r.State.String()...)
+	dst = append(dst, `","lines":[`...)
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendCellName(dst, l.SKU, l.Location)
+		dst = appendNumber(dst, "quantity", l.Quantity)
+		dst = appendNumber(dst, "held", l.Held)
+		dst = appendNumber(dst, "committed", l.Committed)
+		dst = appendNumber(dst, "released", l.Released)
+		dst = appendNumber(dst, "expired", l.Expired)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	dst = appendTime(dst, "created_at", r.Created)
+	dst = appendTime(dst, "expires_at", r.Expires)
+	if r.Channel != "" {
+		dst = appendText(dst, "channel", r.Channel)
+	}
+	if r.Reference != "" {
+		dst = appendText(dst, "reference", r.Reference)
+	}
+	if len(r.Refused) > 0 {
+		dst = appendRefusals(appendMember(dst, "refused"), r.Refused)
+	}
+	dst = appendUint(dst, "sequence", r.Sequence)
+	return append(dst, '}')
+}
+
+func appendSKU(dst []byte, s *engine.SKU) []byte {
+	dst = append(dst, `{"sku":`...)
+	dst = appendString(dst, s.ID)
+	dst = appendText(dst, "title", s.Title)
+	dst = appendText(dst, "unit", s.Unit)
+	dst = appendText(dst, "gtin", s.GTIN)
+	dst = appendNumber(dst, "default_safety_stock", s.DefaultSafetyStock)
+	dst = appendNumber(dst, "default_hold", int64(s.DefaultHold/time.Second))
+	dst = appendUint(dst, "sequence", s.Sequence)
+	return append(dst, '}')
+}
+
+func appendLocation(dst []byte, l *engine.Location) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendString(dst, l.ID)
+	dst = appendText(dst, "name", l.Name)
+	dst = appendText(dst, "kind", l.Kind.String())
+	dst = appendBool(dst, "blocked", l.Blocked)
+	dst = appendUint(dst, "sequence", l.Sequence)
+	return append(dst, '}')
+}
+
+// appendChange writes a change of the feed.
+func appendChange(dst []byte, c *engine.Change) []byte {
+	dst = append(dst, `{"sequence":`...)
+	dst = strconv.AppendUint(dst, c.Sequence, 10)
+	dst = appendText(dst, "type", string(c.Kind))
+	dst = appendTime(dst, "time", c.Time)
+	if c.Reservation != nil {
+		dst = appendReservation(appendMember(dst, "reservation"), c.Reservation)
+	}
+	if len(c.Cells) > 0 {
+		dst = appendCellChanges(appendMember(dst, "cells"), c.Cells)
+	}
+	if len(c.Refused) > 0 {
+		dst = appendRefusals(appendMember(dst, "refused"), c.Refused)
+	}
+	if c.Reason != "" {
+		dst = appendText(dst, "reason", c.Reason)
+	}
+	if c.Reference != "" {
+		dst = appendText(dst, "reference", c.Reference)
+	}
+	if len(c.Shortages) > 0 {
+		dst = appendShortages(appendMember(dst, "shortages"), c.Shortages)
+	}
+	if c.SKU != nil {
+		dst = appendSKU(appendMember(dst, "sku"), c.SKU)
+	}
+	if c.Location != nil {
+		dst = appendLocation(appendMember(dst, "location"), c.Location)
+	}
+	return append(dst, '}')
+}

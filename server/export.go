@@ -1,0 +1,154 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+// getExport answers with every cell, or those of a SKU or a location, in a form that an import takes: safety_stock is
+// there where it is the cell's own.
+func (s *Server) getExport(c *call) error {
+	format := c.query.value("format")
+	switch format {
+	case "":
+		format = "csv"
+	case "csv", "ndjson":
+	default:
+		return invalidField("format", quoteShort([]byte(format)), "csv or ndjson")
+	}
+	sku, location := c.query.value("sku"), c.query.value("location")
+	// What is unknown is told before the answer has begun.
+	if sku != "" {
+		if _, err := s.engine.SKU(sku); err != nil {
+			return err
+		}
+	}
+	if location != "" {
+		if _, err := s.engine.Location(location); err != nil {
+			return err
+		}
+	}
+	h := &c.ctx.Response.Header
+	h.Set(fasthttp.HeaderCacheControl, "no-store")
+	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.SetContentType(map[string]string{"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}[format])
+	encoding := exportEncoding(c.ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding))
+	if encoding != "" {
+		h.SetContentEncoding(encoding)
+	}
+	s.stream(c, func(w *streamWriter) error {
+		packed, err := pack(w, encoding)
+		if err != nil {
+			return err
+		}
+		if err := s.writeExport(packed, format, sku, location); err != nil {
+			return err
+		}
+		return packed.Close()
+	})
+	return nil
+}
+
+// exportEncoding chooses how an export is compressed.
+func exportEncoding(accept []byte) string {
+	for _, encoding := range []string{"zstd", "gzip"} {
+		for _, item := range bytes.Split(accept, []byte{','}) {
+			name, parameters, _ := strings.Cut(string(bytes.TrimSpace(item)), ";")
+			if strings.EqualFold(strings.TrimSpace(name), encoding) && !strings.HasPrefix(strings.ReplaceAll(parameters, " ", "")+".", "q=0.") {
+				return encoding
+			}
+		}
+	}
+	return ""
+}
+
+func pack(w io.Writer, encoding string) (io.WriteCloser, error) {
+	switch encoding {
+	case "zstd":
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	case "gzip":
+		return gzip.NewWriterLevel(w, gzip.BestSpeed)
+	}
+	return unpacked{w}, nil
+}
+
+type unpacked struct{ io.Writer }
+
+func (unpacked) Close() error { return nil }
+
+func (s *Server) writeExport(w io.Writer, format, sku, location string) error {
+	const flushBytes = 32 << 10
+	appendRow := appendCSVRow
+	var out []byte
+	if format == "ndjson" {
+		appendRow = appendJSONRow
+	} else {
+		out = append(out, "sku,location,on_hand,safety_stock,blocked,held,available,sequence\r\n"...)
+	}
+	err := s.engine.EachCell(sku, location, func(cell *engine.Cell) error {
+		out = appendRow(out, cell)
+		if len(out) < flushBytes {
+			return nil
+		}
+		_, err := w.Write(out)
+		out = out[:0]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
+}
+
+func appendCSVRow(dst []byte, c *engine.Cell) []byte {
+	dst = appendCSV(dst, c.SKU)
+	dst = append(dst, ',')
+	dst = appendCSV(dst, c.Location)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, c.OnHand, 10)
+	dst = append(dst, ',')
+	if c.OwnSafetyStock {
+		dst = strconv.AppendInt(dst, c.SafetyStock, 10)
+	}
+	dst = append(dst, ',')
+	dst = strconv.AppendBool(dst, c.Blocked)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, c.Held, 10)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, c.Available, 10)
+	dst = append(dst, ',')
+	dst = strconv.AppendUint(dst, c.Sequence, 10)
+	return append(dst, '\r', '\n')
+}
+
+// appendCSV writes a value, in quotes where RFC 4180 asks for them or a reader could take blanks for padding.
+func appendCSV(dst []byte, s string) []byte {
+	if !strings.ContainsAny(s, ",;\t|\"\r\n") && s == strings.TrimSpace(s) {
+		return append(dst, s...)
+	}
+	dst = append(dst, '"')
+	dst = append(dst, strings.ReplaceAll(s, `"`, `""`)...)
+	return append(dst, '"')
+}
+
+func appendJSONRow(dst []byte, c *engine.Cell) []byte {
+	dst = appendCellName(dst, c.SKU, c.Location)
+	dst = appendNumber(dst, "on_hand", c.OnHand)
+	if c.OwnSafetyStock {
+		dst = appendNumber(dst, "safety_stock", c.SafetyStock)
+	}
+	dst = appendBool(dst, "blocked", c.Blocked)
+	dst = appendNumber(dst, "held", c.Held)
+	dst = appendNumber(dst, "available", c.Available)
+	dst = appendUint(dst, "sequence", c.Sequence)
+	return append(dst, '}', '\n')
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// checkFraming refuses requests that fasthttp takes and a proxy in front of us might read differently: that is how
+// requests are smuggled past whoever is to check them. The connection is closed after such a request.
+func checkFraming(h *fasthttp.RequestHeader) *problem {
+	switch string(h.Protocol()) {
+	case "HTTP/1.1", "HTTP/1.0":
+	default:
+		return &problem{
+			status: fasthttp.StatusHTTPVersionNotSupported, kind: "http-version", title: "The HTTP version is not supported",
+			detail: "this server speaks HTTP/1.1 and HTTP/1.0",
+		}
+	}
+	raw := h.RawHeaders()
+	for i := bytes.IndexByte(raw, '\n'); i >= 0; {
+		rest := raw[i+1:]
+		if len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
+			return badFraming("a header is folded over two lines (RFC 9112, section 5.2)")
+		}
+		next := bytes.IndexByte(rest, '\n')
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	if h.ContentLength() == -1 && hasHeader(raw, "content-length:") { // -1 = chunked
+		return badFraming("it has both Content-Length and Transfer-Encoding (RFC 9112, section 6.3)")
+	}
+	return nil
+}
+
+func badFraming(detail string) *problem {
+	return &problem{status: fasthttp.StatusBadRequest, kind: "framing", title: "The request is ambiguous", detail: detail}
+}
+
+// hasHeader reports whether a line of raw begins with name, in lower case and with its colon.
+func hasHeader(raw []byte, name string) bool {
+	for len(raw) > 0 {
+		line := raw
+		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
+			line, raw = raw[:i], raw[i+1:]
+		} else {
+			raw = nil
+		}
+		if len(line) >= len(name) && string(bytes.ToLower(line[:len(name)])) == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,215 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+// importErrorsMax is the most rows that the answer to an import names; the rest is counted.
+const importErrorsMax = 1000
+
+// postImport carries out the rows of a stock file, as they arrive. Rows that can't be carried out are reported by line;
+// the others take effect.
+func (s *Server) postImport(c *call) error {
+	mode := engine.ImportSet
+	switch text := c.query.value("mode"); text {
+	case "", "set":
+	case "delta":
+		mode = engine.ImportDelta
+	default:
+		return invalidField("mode", quoteShort([]byte(text)), "set or delta")
+	}
+	dryRun, err := c.query.boolean("dry_run")
+	if err != nil {
+		return err
+	}
+	if int64(c.ctx.Request.Header.ContentLength()) > s.options.ImportBytesMax {
+		c.ctx.SetConnectionClose()
+		return &problem{
+			status: fasthttp.StatusRequestEntityTooLarge, kind: "too-large", title: "The body is too large",
+			detail: "at most " + strconv.FormatInt(s.options.ImportBytesMax, 10) + " bytes are taken",
+		}
+	}
+	rows, closer, err := s.importRows(c)
+	if err != nil {
+		return err
+	}
+	im, err := s.engine.BeginImport(c.query.value("id"), mode, dryRun)
+	if err != nil {
+		return errors.Join(err, closer.Close())
+	}
+	j := importJob{im: im, rows: rows}
+	err = j.run()
+	report, closeErr := im.Close()
+	if err = errors.Join(err, closeErr); err != nil {
+		// What was carried out stays carried out; a repeatable import can be sent again. The rest of the body is not read.
+		c.ctx.SetConnectionClose()
+		return j.interrupted(err, &report)
+	}
+	if err := closer.Close(); err != nil {
+		return err
+	}
+	c.out = j.appendReport(c.out, &report)
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// importRows returns a reader of the body's rows.
+func (s *Server) importRows(c *call) (rowReader, io.Closer, error) {
+	var in io.Reader = bytes.NewReader(c.ctx.Request.Body())
+	if stream := c.ctx.RequestBodyStream(); stream != nil {
+		in = &deadlineReader{stream, c.ctx.Conn(), s.options.ReadTimeout}
+	}
+	in = &cappedReader{in, s.options.ImportBytesMax}
+	plain, closer, err := unpack(in, s.options.ImportUnpackedMax)
+	if err != nil {
+		return nil, nil, err
+	}
+	format, err := importFormat(c, plain)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
+	if format == "ndjson" {
+		return &jsonReader{in: plain}, closer, nil
+	}
+	rows, err := newCSVReader(plain)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer.Close())
+	}
+	return rows, closer, nil
+}
+
+// importFormat returns the format that is asked for, or that Content-Type names, or that the first byte gives away.
+func importFormat(c *call, in *bufio.Reader) (string, error) {
+	if text := c.query.value("format"); text != "" {
+		if text != "csv" && text != "ndjson" {
+			return "", invalidField("format", quoteShort([]byte(text)), "csv or ndjson")
+		}
+		return text, nil
+	}
+	media, _, _ := strings.Cut(strings.ToLower(string(c.ctx.Request.Header.ContentType())), ";")
+	switch strings.TrimSpace(media) {
+	case "text/csv", "text/tab-separated-values":
+		return "csv", nil
+	case "application/x-ndjson", "application/ndjson", "application/jsonl":
+		return "ndjson", nil
+	}
+	if first, err := in.Peek(1); err == nil && first[0] == '{' {
+		return "ndjson", nil
+	}
+	return "csv", nil
+}
+
+// importJob is an import under way.
+type importJob struct {
+	im      *engine.Import
+	rows    rowReader
+	failed  []importFailure
+	omitted int
+}
+
+type importFailure struct {
+	line int
+	err  error
+}
+
+func (j *importJob) run() error {
+	var batch [engine.ImportChunk]stockRow
+	var lines [engine.ImportChunk]int
+	var errs []error
+	in := make([]engine.ImportRow, 0, engine.ImportChunk)
+	for {
+		in = in[:0]
+		var readErr error
+		for len(in) < len(batch) {
+			row := &batch[len(in)]
+			line, err := j.rows.next(row)
+			if err != nil {
+				readErr = err
+				break
+			}
+			lines[len(in)] = line
+			in = append(in, row.ImportRow)
+		}
+		var err error
+		errs, err = j.im.Apply(errs[:0], in)
+		for i, rowErr := range errs {
+			if rowErr == nil {
+				continue
+			}
+			if len(j.failed) == importErrorsMax {
+				j.omitted++
+				continue
+			}
+			j.failed = append(j.failed, importFailure{lines[i], rowErr})
+		}
+		if err != nil {
+			return err
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+func (j *importJob) appendReport(dst []byte, r *engine.ImportReport) []byte {
+	dst = append(dst, `{"rows":`...)
+	dst = strconv.AppendUint(dst, r.Rows, 10)
+	dst = j.appendCounts(dst, r)
+	return append(dst, '}')
+}
+
+func (j *importJob) appendCounts(dst []byte, r *engine.ImportReport) []byte {
+	dst = appendUint(dst, "applied", r.Applied)
+	dst = appendUint(dst, "repeated", r.Repeated)
+	dst = appendUint(dst, "failed", r.Failed)
+	dst = appendUint(dst, "sequence", r.Sequence)
+	if len(j.failed) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"errors":[`...)
+	for i := range j.failed {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"line":`...)
+		dst = strconv.AppendInt(dst, int64(j.failed[i].line), 10)
+		dst = appendText(dst, "detail", problemOf(j.failed[i].err).detail)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	if j.omitted > 0 {
+		dst = appendNumber(dst, "errors_omitted", int64(j.omitted))
+	}
+	return dst
+}
+
+// interrupted is the answer to an import that could not be carried out to its end: the error, and what became of the
+// rows before it.
+func (j *importJob) interrupted(err error, r *engine.ImportReport) error {
+	p := problemOf(err)
+	if p.kind == "internal" { // reading failed: the client went away, or sent what can't be unpacked
+		p = &problem{status: fasthttp.StatusBadRequest, kind: "body", title: "The body could not be read to its end", detail: err.Error()}
+	}
+	before := p.extend
+	out := *p
+	out.extend = func(dst []byte) []byte {
+		if before != nil {
+			dst = before(dst)
+		}
+		dst = appendUint(dst, "rows", r.Rows)
+		return j.appendCounts(dst, r)
+	}
+	return &out
+}

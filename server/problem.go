@@ -1,0 +1,196 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+// problem is an RFC 9457 problem document. Its type is stable: clients act on it, people read title and detail.
+type problem struct {
+	status int
+	kind   string // the type is urn:onhand:problem:kind
+	title  string
+	detail string
+	// retryAfter, in seconds, is sent where it is not 0.
+	retryAfter int
+	// extend, where not nil, adds members of the type's own behind dst, each begun with a comma.
+	extend func(dst []byte) []byte
+}
+
+func (p *problem) Error() string { return p.title + ": " + p.detail }
+
+const problemPrefix = "urn:onhand:problem:"
+
+func (p *problem) append(dst []byte) []byte {
+	dst = append(dst, `{"type":"`+problemPrefix...)
+	dst = append(dst, p.kind...)
+	dst = append(dst, `","title":`...)
+	dst = appendString(dst, p.title)
+	dst = append(dst, `,"status":`...)
+	dst = strconv.AppendInt(dst, int64(p.status), 10)
+	if p.detail != "" {
+		dst = append(dst, `,"detail":`...)
+		dst = appendString(dst, p.detail)
+	}
+	if p.extend != nil {
+		dst = p.extend(dst)
+	}
+	return append(dst, '}')
+}
+
+// problemOf is the one map from errors to answers.
+func problemOf(err error) *problem {
+	var (
+		p        *problem
+		invalid  *engine.InvalidError
+		unknown  *engine.UnknownError
+		refused  *engine.RefusedError
+		state    *engine.StateError
+		sequence *engine.SequenceError
+		inUse    *engine.InUseError
+	)
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &invalid):
+		return invalidField(invalid.Field, invalid.Value, invalid.Want)
+	case errors.As(err, &unknown):
+		return &problem{
+			status: fasthttp.StatusNotFound, kind: "unknown-" + unknown.Kind, title: "There is no such " + unknown.Kind,
+			detail: err.Error(),
+		}
+	case errors.As(err, &refused):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "refused", title: "Not all of it is available", detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				if refused.Sequence != 0 {
+					dst = append(dst, `,"sequence":`...)
+					dst = strconv.AppendUint(dst, refused.Sequence, 10)
+				}
+				dst = append(dst, `,"lines":`...)
+				return appendRefusals(dst, refused.Lines)
+			},
+		}
+	case errors.As(err, &state):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "wrong-state", title: "The reservation is " + state.State.String(),
+			detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				dst = append(dst, `,"id":"`...)
+				dst = engine.AppendID(dst, state.ID)
+				dst = append(dst, `","state":"`...)
+				dst = append(dst, state.State.String()...)
+				return append(dst, '"')
+			},
+		}
+	case errors.As(err, &sequence):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "sequence-mismatch", title: "The cell was changed in between",
+			detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				dst = append(dst, `,"sequence":`...)
+				return strconv.AppendUint(dst, sequence.Have, 10)
+			},
+		}
+	case errors.As(err, &inUse):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "location-in-use", title: "The location is in use", detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d`, inUse.Cells, inUse.Reservations)
+			},
+		}
+	case errors.Is(err, engine.ErrKeyReused):
+		return &problem{
+			status: fasthttp.StatusUnprocessableEntity, kind: "key-reused",
+			title:  "The idempotency key or id was used for another request",
+			detail: err.Error(),
+		}
+	case errors.Is(err, engine.ErrImportRunning):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "import-running", title: "The import is under way",
+			detail: err.Error(), retryAfter: 5,
+		}
+	case errors.Is(err, engine.ErrNotRetained):
+		return &problem{
+			status: fasthttp.StatusGone, kind: "not-retained", title: "The changes are no longer retained",
+			detail: "begin with snapshot=true and go on from the sequence at its end",
+		}
+	case errors.Is(err, engine.ErrDiskFull):
+		return &problem{
+			status: fasthttp.StatusServiceUnavailable, kind: "disk-full", title: "The disk is almost full",
+			detail: "nothing was changed; reads go on", retryAfter: 30,
+		}
+	case errors.Is(err, engine.ErrTooManyHolds):
+		return &problem{
+			status: fasthttp.StatusServiceUnavailable, kind: "too-many-reservations", title: "Too many live reservations",
+			detail: "nothing was changed", retryAfter: 30,
+		}
+	case errors.Is(err, engine.ErrStopped):
+		return &problem{
+			status: fasthttp.StatusServiceUnavailable, kind: "stopped", title: "The engine is stopping",
+			detail: "whether the request took effect is not known; a retry under the same key will tell", retryAfter: 1,
+		}
+	}
+	return &problem{status: fasthttp.StatusInternalServerError, kind: "internal", title: "Something went wrong", detail: err.Error()}
+}
+
+// invalidField is a 400 that names the field, what it held, and what is allowed.
+func invalidField(field, value, want string) *problem {
+	return &problem{
+		status: fasthttp.StatusBadRequest, kind: "invalid", title: "The request is not valid",
+		detail: fmt.Sprintf("%s is %s, want %s", field, value, want),
+		extend: func(dst []byte) []byte {
+			dst = append(dst, `,"field":`...)
+			dst = appendString(dst, field)
+			dst = append(dst, `,"value":`...)
+			dst = appendString(dst, value)
+			dst = append(dst, `,"allowed":`...)
+			return appendString(dst, want)
+		},
+	}
+}
+
+func appendRefusals(dst []byte, lines []engine.Refusal) []byte {
+	dst = append(dst, '[')
+	for i := range lines {
+		l := &lines[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"sku":`...)
+		dst = appendString(dst, l.SKU)
+		dst = append(dst, `,"location":`...)
+		dst = appendString(dst, l.Location)
+		dst = append(dst, `,"reason":"`...)
+		dst = append(dst, l.Reason.String()...)
+		dst = append(dst, '"')
+		dst = appendNumber(dst, "requested", l.Requested)
+		dst = appendNumber(dst, "granted", l.Granted)
+		dst = appendNumber(dst, "short_by", l.ShortBy())
+		dst = appendNumber(dst, "on_hand", l.OnHand)
+		dst = appendNumber(dst, "held", l.Held)
+		dst = appendNumber(dst, "safety_stock", l.SafetyStock)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+// appendString writes s as a JSON string. What is not valid UTF-8 is written as U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // it fails on invalid UTF-8 only, having written the replacement
+	return dst
+}
+
+// appendNumber writes a comma, a name and a number.
+func appendNumber(dst []byte, name string, v int64) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ':')
+	return strconv.AppendInt(dst, v, 10)
+}

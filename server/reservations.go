@@ -1,0 +1,272 @@
+package server
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+type reservationRequest struct {
+	ID        string        `json:"id"`
+	Lines     []lineRequest `json:"lines"`
+	ExpiresIn *int64        `json:"expires_in"` // seconds
+	ExpiresAt time.Time     `json:"expires_at"`
+	Partial   bool          `json:"partial"`
+	Channel   string        `json:"channel"`
+	Reference string        `json:"reference"`
+}
+
+func (r *reservationRequest) engine(key string) (engine.ReserveRequest, error) {
+	out := engine.ReserveRequest{
+		Lines: linesOf(r.Lines), ExpiresAt: r.ExpiresAt, Partial: r.Partial,
+		Channel: r.Channel, Reference: r.Reference, Key: key,
+	}
+	var err error
+	if r.ID != "" {
+		if out.ID, err = engine.ParseID(r.ID); err != nil {
+			return out, err
+		}
+	}
+	if r.ExpiresIn != nil {
+		out.ExpiresIn, err = seconds("expires_in", *r.ExpiresIn)
+	}
+	return out, err
+}
+
+// holdSecondsMax is engine.HoldMax in seconds.
+const holdSecondsMax = int64(engine.HoldMax / time.Second)
+
+// seconds turns a number of seconds into a duration that a hold can have.
+func seconds(field string, n int64) (time.Duration, error) {
+	if n < 1 || n > holdSecondsMax {
+		return 0, invalidField(field, itoa(int(n)), "1 to 2678400 seconds")
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+// postReservation holds every line of a basket, or says why it can't.
+func (s *Server) postReservation(c *call) error {
+	var in reservationRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	request, err := in.engine(key)
+	if err != nil {
+		return err
+	}
+	r, err := s.engine.Reserve(&request)
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, "/v1/reservations/"...)
+	c.out = engine.AppendID(c.out, r.ID)
+	c.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, c.out)
+	c.out = appendReservation(c.out[:0], &r)
+	c.json(fasthttp.StatusCreated)
+	return nil
+}
+
+// batchMax is the most reservations in one request.
+const batchMax = 1000
+
+type batchRequest struct {
+	Reservations []reservationRequest `json:"reservations"`
+}
+
+// postReservationBatch carries out many independent reservations, each with a result of its own.
+func (s *Server) postReservationBatch(c *call) error {
+	var in batchRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	if n := len(in.Reservations); n == 0 || n > batchMax {
+		return invalidField("reservations", itoa(n)+" reservations", "1 to "+itoa(batchMax))
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	requests := make([]engine.ReserveRequest, 0, len(in.Reservations))
+	problems := make(map[int]error)
+	for i := range in.Reservations {
+		itemKey := key
+		if key != "" {
+			itemKey += "#" + itoa(i)
+		}
+		request, err := in.Reservations[i].engine(itemKey)
+		if err != nil {
+			problems[i] = err
+			continue
+		}
+		requests = append(requests, request)
+	}
+	results := s.engine.ReserveBatch(nil, requests)
+	c.out = append(c.out, `{"results":[`...)
+	for i := range in.Reservations {
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		var result engine.ReserveResult
+		if err, broken := problems[i]; broken {
+			result.Err = err
+		} else {
+			result, results = results[0], results[1:]
+		}
+		c.out = appendBatchResult(c.out, &result)
+	}
+	c.out = append(c.out, `]}`...)
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+func appendBatchResult(dst []byte, r *engine.ReserveResult) []byte {
+	if r.Err != nil {
+		p := problemOf(r.Err)
+		dst = append(dst, `{"status":`...)
+		dst = append(dst, itoa(p.status)...)
+		dst = p.append(appendMember(dst, "problem"))
+		return append(dst, '}')
+	}
+	dst = append(dst, `{"status":201,"reservation":`...)
+	dst = appendReservation(dst, &r.Reservation)
+	return append(dst, '}')
+}
+
+func (s *Server) answerReservation(c *call, r *engine.Reservation) {
+	c.out = appendReservation(c.out, r)
+	c.json(fasthttp.StatusOK)
+}
+
+// getReservation answers with a reservation, live or ended.
+func (s *Server) getReservation(c *call) error {
+	id, err := engine.ParseID(c.params[0])
+	if err != nil {
+		return err
+	}
+	r, err := s.engine.Reservation(id)
+	if err != nil {
+		return err
+	}
+	s.answerReservation(c, &r)
+	return nil
+}
+
+type finishRequest struct {
+	Lines []lineRequest `json:"lines"`
+}
+
+func (s *Server) postCommit(c *call) error  { return s.finish(c, s.engine.Commit) }
+func (s *Server) postRelease(c *call) error { return s.finish(c, s.engine.Release) }
+
+// finish commits or releases a reservation or some of its lines. It takes an empty body for all of it.
+func (s *Server) finish(c *call, do func(*engine.FinishRequest) (engine.Reservation, error)) error {
+	id, err := engine.ParseID(c.params[0])
+	if err != nil {
+		return err
+	}
+	var in finishRequest
+	if c.ctx.Request.Header.ContentLength() != 0 {
+		if err := s.decode(c, &in); err != nil {
+			return err
+		}
+		if in.Lines != nil && len(in.Lines) == 0 {
+			return invalidField("lines", "empty", "at least one line, or no lines at all for the whole reservation")
+		}
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	r, err := do(&engine.FinishRequest{ID: id, Lines: linesOf(in.Lines), Key: key})
+	if err != nil {
+		return err
+	}
+	s.answerReservation(c, &r)
+	return nil
+}
+
+type extendRequest struct {
+	ExpiresIn *int64    `json:"expires_in"` // seconds
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// postExtend moves a reservation's deadline to a later time.
+func (s *Server) postExtend(c *call) error {
+	id, err := engine.ParseID(c.params[0])
+	if err != nil {
+		return err
+	}
+	var in extendRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	var expiresIn time.Duration
+	if in.ExpiresIn != nil {
+		if expiresIn, err = seconds("expires_in", *in.ExpiresIn); err != nil {
+			return err
+		}
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	r, err := s.engine.Extend(id, expiresIn, in.ExpiresAt, key)
+	if err != nil {
+		return err
+	}
+	s.answerReservation(c, &r)
+	return nil
+}
+
+// reservationsPage is the standard page of a listing of reservations.
+const reservationsPage = 100
+
+// listReservations lists reservations by location, state and reference.
+func (s *Server) listReservations(c *call) error {
+	filter := engine.ReservationFilter{Location: c.query.value("location"), Reference: c.query.value("reference")}
+	var err error
+	if text := c.query.value("state"); text != "" {
+		if filter.State, err = engine.ParseState(text); err != nil {
+			return err
+		}
+	}
+	limit, err := c.query.limit(reservationsPage)
+	if err != nil {
+		return err
+	}
+	var cursor engine.ReservationCursor
+	if text := c.query.value("cursor"); text != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(text)
+		if err == nil {
+			cursor, err = engine.ParseReservationCursor(raw)
+		}
+		if err != nil {
+			return invalidField("cursor", quoteShort([]byte(text)), "the next_cursor of an earlier answer")
+		}
+	}
+	page, next, err := s.engine.Reservations(filter, cursor, limit)
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, `{"reservations":[`...)
+	for i := range page {
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = appendReservation(c.out, &page[i])
+	}
+	c.out = append(c.out, ']')
+	if !next.Done() {
+		c.out = appendText(c.out, "next_cursor", base64.RawURLEncoding.EncodeToString(next.AppendBinary(nil)))
+	}
+	c.out = append(c.out, '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}

@@ -1,0 +1,260 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/valyala/fasthttp"
+)
+
+// route is a call of the API.
+type route struct {
+	method  string
+	pattern string // segments in braces are variable
+	scope   Scope
+	lane    lane
+	query   []string // parameters that are understood
+	handle  func(*Server, *call) error
+
+	segments []string
+	requests *requestMetrics
+}
+
+// routes is the one table of the API, in the order of docs/openapi.yaml.
+func routes() []*route {
+	return []*route{
+		{method: "GET", pattern: "/v1/availability/{sku}/{location}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getAvailability},
+		{method: "GET", pattern: "/v1/availability/{sku}", scope: ScopeRead, query: q("locations", "min_quantity", "limit", "cursor", "min_sequence"), handle: (*Server).getAvailabilityEverywhere},
+		{method: "POST", pattern: "/v1/availability/query", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).queryAvailability},
+
+		{method: "GET", pattern: "/v1/stock/{sku}/{location}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getStock},
+		{method: "PUT", pattern: "/v1/stock/{sku}/{location}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putStock},
+		{method: "POST", pattern: "/v1/stock/adjustments", scope: ScopeStock, lane: laneWrite, handle: (*Server).postAdjustment},
+		{method: "POST", pattern: "/v1/stock/import", scope: ScopeStock, lane: laneImport, query: q("mode", "format", "dry_run", "id"), handle: (*Server).postImport},
+		{method: "GET", pattern: "/v1/stock/export", scope: ScopeRead, lane: laneStream, query: q("format", "sku", "location"), handle: (*Server).getExport},
+
+		{method: "POST", pattern: "/v1/reservations", scope: ScopeReserve, lane: laneWrite, handle: (*Server).postReservation},
+		{method: "GET", pattern: "/v1/reservations", scope: ScopeRead, query: q("location", "state", "reference", "limit", "cursor", "min_sequence"), handle: (*Server).listReservations},
+		{method: "POST", pattern: "/v1/reservations/batch", scope: ScopeReserve, lane: laneWrite, handle: (*Server).postReservationBatch},
+		{method: "GET", pattern: "/v1/reservations/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getReservation},
+		{method: "POST", pattern: "/v1/reservations/{id}/commit", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postCommit},
+		{method: "POST", pattern: "/v1/reservations/{id}/release", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postRelease},
+		{method: "POST", pattern: "/v1/reservations/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postExtend},
+
+		{method: "GET", pattern: "/v1/skus", scope: ScopeRead, query: q("limit", "cursor", "min_sequence"), handle: (*Server).listSKUs},
+		{method: "GET", pattern: "/v1/skus/{sku}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getSKU},
+		{method: "PUT", pattern: "/v1/skus/{sku}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putSKU},
+
+		{method: "GET", pattern: "/v1/locations", scope: ScopeRead, query: q("kind", "limit", "cursor", "min_sequence"), handle: (*Server).listLocations},
+		{method: "GET", pattern: "/v1/locations/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getLocation},
+		{method: "PUT", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putLocation},
+		{method: "DELETE", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).deleteLocation},
+
+		{method: "GET", pattern: "/v1/changes", scope: ScopeRead, lane: laneStream, query: q("after", "limit", "wait", "snapshot"), handle: (*Server).getChanges},
+		{method: "GET", pattern: "/v1/backup", scope: ScopeAdmin, lane: laneStream, handle: (*Server).getBackup},
+	}
+}
+
+func q(names ...string) []string { return names }
+
+// router finds the route of a request.
+type router struct {
+	// byLength holds the routes by number of segments; those with fewer variable segments come first.
+	byLength [segmentsMax + 1][]*route
+}
+
+const segmentsMax = 4
+
+func newRouter(all []*route) *router {
+	r := &router{}
+	for variable := 0; variable <= segmentsMax; variable++ {
+		for _, rt := range all {
+			rt.segments = strings.Split(strings.TrimPrefix(rt.pattern, "/"), "/")
+			if strings.Count(rt.pattern, "{") == variable {
+				r.byLength[len(rt.segments)] = append(r.byLength[len(rt.segments)], rt)
+			}
+		}
+	}
+	return r
+}
+
+// find returns the route of a method and path, with the variable segments in c.params. Where there is one of another
+// method only, it returns those methods.
+func (r *router) find(method string, path []byte, c *call) (*route, []string, error) {
+	var segments [segmentsMax][]byte
+	n := 0
+	if len(path) == 0 || path[0] != '/' {
+		return nil, nil, nil
+	}
+	for rest := path[1:]; ; n++ {
+		if n == segmentsMax {
+			return nil, nil, nil
+		}
+		i := bytes.IndexByte(rest, '/')
+		if i < 0 {
+			segments[n] = rest
+			n++
+			break
+		}
+		segments[n], rest = rest[:i], rest[i+1:]
+	}
+	var others []string
+	for _, rt := range r.byLength[n] {
+		if !rt.matches(&segments) {
+			continue
+		}
+		if rt.method != method {
+			others = append(others, rt.method)
+			continue
+		}
+		return rt, nil, c.setParams(rt, &segments)
+	}
+	return nil, others, nil
+}
+
+func (rt *route) matches(segments *[segmentsMax][]byte) bool {
+	for i, s := range rt.segments {
+		if s[0] != '{' && s != string(segments[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// setParams decodes the variable segments.
+func (c *call) setParams(rt *route, segments *[segmentsMax][]byte) error {
+	at := 0
+	for i, s := range rt.segments {
+		if s[0] != '{' {
+			continue
+		}
+		v, err := c.unescape(segments[i])
+		if err != nil {
+			return invalidField(s[1:len(s)-1], quoteShort(segments[i]), err.Error())
+		}
+		c.params[at] = v
+		at++
+	}
+	return nil
+}
+
+// unescape percent-decodes a path segment, once. The result lives until c is recycled.
+func (c *call) unescape(segment []byte) (string, error) {
+	if bytes.IndexByte(segment, '%') < 0 {
+		if !utf8.Valid(segment) {
+			return "", errNotUTF8
+		}
+		return bytesToString(segment), nil // the request outlives the call
+	}
+	from := len(c.text)
+	for i := 0; i < len(segment); i++ {
+		b := segment[i]
+		if b == '%' {
+			if i+2 >= len(segment) {
+				return "", errNotEscaped
+			}
+			high, low := unhex(segment[i+1]), unhex(segment[i+2])
+			if high < 0 || low < 0 {
+				return "", errNotEscaped
+			}
+			b = byte(high<<4 | low)
+			i += 2
+		}
+		c.text = append(c.text, b)
+	}
+	decoded := c.text[from:]
+	if !utf8.Valid(decoded) {
+		return "", errNotUTF8
+	}
+	return string(decoded), nil
+}
+
+var (
+	errNotEscaped = fmt.Errorf("a %% followed by two hexadecimal digits")
+	errNotUTF8    = fmt.Errorf("UTF-8")
+)
+
+func unhex(b byte) int {
+	switch {
+	case '0' <= b && b <= '9':
+		return int(b - '0')
+	case 'a' <= b|0x20 && b|0x20 <= 'f':
+		return int(b|0x20-'a') + 10
+	}
+	return -1
+}
+
+// serve answers one request.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	c := newCall(ctx)
+	rt, err := s.dispatch(c)
+	if err != nil {
+		c.fail(err)
+	}
+	if c.leave != nil {
+		c.leave()
+	}
+	s.metrics.observe(rt, ctx)
+	c.recycle()
+}
+
+// dispatch finds the route of a request and has it handled.
+func (s *Server) dispatch(c *call) (*route, error) {
+	h := &c.ctx.Request.Header
+	if p := checkFraming(h); p != nil {
+		c.ctx.SetConnectionClose()
+		return nil, p
+	}
+	if s.draining.Load() {
+		c.ctx.SetConnectionClose()
+	}
+	target := h.RequestURI()
+	path, raw, _ := bytes.Cut(target, []byte{'?'})
+	method := string(h.Method())
+	if method == fasthttp.MethodHead {
+		method = fasthttp.MethodGet
+	}
+	if len(s.options.Origins) > 0 && s.cors(c, method) {
+		return nil, nil
+	}
+	rt, others, err := s.router.find(method, path, c)
+	if rt == nil {
+		return nil, s.noRoute(c, path, others)
+	}
+	if err != nil {
+		return rt, err
+	}
+	if p := s.authorize(c, rt.scope); p != nil {
+		return rt, p
+	}
+	if len(raw) > 0 {
+		if err := c.query.parse(raw, rt.query); err != nil {
+			return rt, err
+		}
+		if err := s.awaitSequence(c); err != nil {
+			return rt, err
+		}
+	}
+	leave, p := s.enter(rt.lane)
+	if p != nil {
+		return rt, p
+	}
+	c.leave = leave
+	return rt, rt.handle(s, c)
+}
+
+func (s *Server) noRoute(c *call, path []byte, others []string) error {
+	if len(others) == 0 {
+		return &problem{
+			status: fasthttp.StatusNotFound, kind: "no-such-call", title: "There is no such call",
+			detail: "nothing is at " + quoteShort(path) + "; docs/openapi.yaml lists what there is",
+		}
+	}
+	c.ctx.Response.Header.Set(fasthttp.HeaderAllow, strings.Join(others, ", "))
+	return &problem{
+		status: fasthttp.StatusMethodNotAllowed, kind: "method-not-allowed", title: "Not with this method",
+		detail: "allowed: " + strings.Join(others, ", "),
+	}
+}

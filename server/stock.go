@@ -1,0 +1,97 @@
+package server
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+// getStock answers with all there is to know of a cell.
+func (s *Server) getStock(c *call) error {
+	cell, err := s.engine.Availability(c.params[0], c.params[1])
+	if err != nil {
+		return err
+	}
+	if !cell.Stocked {
+		return &engine.UnknownError{Kind: engine.KindStock, Name: cell.SKU + " at " + cell.Location}
+	}
+	c.out = append(appendStock(c.out, &cell), '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+type stockRequest struct {
+	OnHand      *int64          `json:"on_hand"`
+	SafetyStock optional[int64] `json:"safety_stock"`
+	Blocked     *bool           `json:"blocked"`
+	IfSequence  *uint64         `json:"if_sequence"`
+	Reference   string          `json:"reference"`
+}
+
+// putStock sets some of a cell's numbers.
+func (s *Server) putStock(c *call) error {
+	var in stockRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	change, err := s.engine.SetStock(&engine.SetStockRequest{
+		SKU: c.params[0], Location: c.params[1], OnHand: in.OnHand,
+		SafetyStock: in.SafetyStock.Value, InheritSafetyStock: in.SafetyStock.Given && in.SafetyStock.Value == nil,
+		Blocked: in.Blocked, IfSequence: in.IfSequence, Reference: in.Reference, Key: key,
+	})
+	if err != nil {
+		return err
+	}
+	c.out = appendStock(c.out, &change.Cells[0].Cell)
+	if len(change.Shortages) > 0 {
+		c.out = appendShortages(appendMember(c.out, "shortages"), change.Shortages)
+	}
+	c.out = append(c.out, '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+type lineRequest struct {
+	SKU      string `json:"sku"`
+	Location string `json:"location"`
+	Quantity int64  `json:"quantity"`
+}
+
+func linesOf(in []lineRequest) []engine.Line {
+	lines := make([]engine.Line, len(in))
+	for i := range in {
+		lines[i] = engine.Line(in[i])
+	}
+	return lines
+}
+
+type adjustmentRequest struct {
+	Lines     []lineRequest `json:"lines"`
+	Reason    string        `json:"reason"`
+	Reference string        `json:"reference"`
+}
+
+// postAdjustment moves on hand by signed quantities.
+func (s *Server) postAdjustment(c *call) error {
+	var in adjustmentRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	key, err := c.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	change, err := s.engine.Adjust(&engine.Adjustment{
+		Lines: linesOf(in.Lines), Reason: in.Reason, Reference: in.Reference, Key: key,
+	})
+	if err != nil {
+		return err
+	}
+	c.out = appendStockChange(c.out, &change)
+	c.json(fasthttp.StatusOK)
+	return nil
+}
