@@ -42,25 +42,28 @@ func (e *Engine) Now() time.Time { return timeOf(e.clock.Now()) }
 // Availability returns the stock of a SKU at a location. Where it is not stocked there, the cell says so. It takes no
 // lock; where the cell was changed within the last block, it waits for that block to be durable.
 func (e *Engine) Availability(sku, location string) (Cell, error) {
-	s, ok := e.skus.Lookup(sku)
+	s, ok := e.knownSKU(sku)
 	if !ok {
 		return Cell{}, unknown(KindSKU, sku)
 	}
 	l, ok := e.lookupLocation(location)
 	if !ok {
-		return Cell{}, unknown(KindLocation, location)
+		return Cell{}, e.unknownLocation(location)
 	}
-	view, stocked := e.stock.View(s, l)
-	if err := e.settle(view.Sequence); err != nil {
-		return Cell{}, err
-	}
+	cell := e.cell(s, l)
+	return cell, e.settle(cell.Sequence)
+}
+
+// cell returns a cell, of which not everything need be durable, or says that there is none.
+func (e *Engine) cell(sku, location uint32) Cell {
+	view, stocked := e.stock.View(sku, location)
 	if !stocked {
 		return Cell{
-			SKU: e.skus.Name(s), Location: e.locations.Name(l),
+			SKU: e.skus.Name(sku), Location: e.locations.Name(location),
 			LocationBlocked: view.Flags&stock.LocationBlocked != 0, Sequence: view.Sequence,
-		}, nil
+		}
 	}
-	return e.cellFrom(s, l, &view), nil
+	return e.cellFrom(sku, location, &view)
 }
 
 // AvailabilityEverywhere appends to dst the stock of a SKU at every location that stocks it with at least minimum units
@@ -74,7 +77,7 @@ func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (
 // AvailabilityPage is AvailabilityEverywhere for up to limit locations after a cursor (0 to begin). It also returns the
 // cursor to go on with, 0 at the end.
 func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after uint32, limit int) (cells []Cell, sequence uint64, next uint32, err error) {
-	s, ok := e.skus.Lookup(sku)
+	s, ok := e.knownSKU(sku)
 	if !ok {
 		return dst, 0, 0, unknown(KindSKU, sku)
 	}
@@ -138,22 +141,19 @@ func (e *Engine) Query(results []CellResult, names []CellName) ([]CellResult, er
 	var latest uint64
 	for i := range names {
 		n := &names[i]
-		s, known := e.skus.Lookup(n.SKU)
+		s, known := e.knownSKU(n.SKU)
 		if !known {
 			results = append(results, CellResult{Err: unknown(KindSKU, n.SKU)})
 			continue
 		}
 		l, known := e.lookupLocation(n.Location)
 		if !known {
+			latest = max(latest, e.lastDeletion.Load())
 			results = append(results, CellResult{Err: unknown(KindLocation, n.Location)})
 			continue
 		}
-		view, stocked := e.stock.View(s, l)
-		latest = max(latest, view.Sequence)
-		cell := Cell{SKU: e.skus.Name(s), Location: e.locations.Name(l), Sequence: view.Sequence}
-		if stocked {
-			cell = e.cellFrom(s, l, &view)
-		}
+		cell := e.cell(s, l)
+		latest = max(latest, cell.Sequence)
 		results = append(results, CellResult{Cell: cell})
 	}
 	return results, e.settle(latest)

@@ -156,7 +156,7 @@ func restore(dir string, r io.Reader, options Options) (*BackupManifest, *CheckR
 	} else if err != nil && !errors.Is(err, iofs.ErrNotExist) {
 		return nil, nil, err
 	}
-	if err := fs.MkdirAll(fs.PathJoin(dir, checkpointsDir), 0o755); err != nil {
+	if err := errors.Join(makeDir(fs, fs.PathJoin(dir, checkpointsDir)), makeDir(fs, fs.PathJoin(dir, journalName))); err != nil {
 		return nil, nil, err
 	}
 	in := backupReader{options: options, dir: dir, in: tar.NewReader(r)}
@@ -168,7 +168,7 @@ func restore(dir string, r io.Reader, options Options) (*BackupManifest, *CheckR
 	if in.manifest.Format == 0 {
 		return nil, nil, fmt.Errorf("%w: the backup has no manifest; it is cut short", ErrCheckpointDamaged)
 	}
-	if err := ensureFormat(fs, dir); err != nil {
+	if err := writeFormat(fs, dir); err != nil {
 		return nil, nil, err
 	}
 	mark := &checkMark{sequence: in.manifest.Sequence}

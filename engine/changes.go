@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -141,7 +140,10 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 	for id := range e.places.Len() {
 		if l := e.locationOf(id); l != nil {
 			out := e.locationFrom(&l.Location, l.sequence)
-			if err := errors.Join(e.settle(l.sequence), s.Location(&out)); err != nil {
+			if err := e.settle(l.sequence); err != nil {
+				return 0, err
+			}
+			if err := s.Location(&out); err != nil {
 				return 0, err
 			}
 		}
@@ -149,7 +151,10 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 	for id := range e.settings.Len() {
 		if have := e.settingsOf(id); have != nil {
 			out := e.skuFrom(&have.SKU, have.sequence)
-			if err := errors.Join(e.settle(have.sequence), s.SKU(&out)); err != nil {
+			if err := e.settle(have.sequence); err != nil {
+				return 0, err
+			}
+			if err := s.SKU(&out); err != nil {
 				return 0, err
 			}
 		}
@@ -170,15 +175,16 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 			}
 		}
 	}
-	return sequence, e.settle(sequence)
+	// What was left out because it had ended must be durable too: the changes that follow would not bring it back.
+	return sequence, e.settle(e.log.Appended())
 }
 
 // EachCell calls f with every cell, SKU by SKU, as of some moment during the call: of one SKU or of all (""), at one
 // location or at all ("").
 func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
-	first, last := uint32(1), e.skus.Len()
+	first, last := uint32(1), e.skus.Through(e.log.Durable())
 	if sku != "" {
-		id, ok := e.skus.Lookup(sku)
+		id, ok := e.knownSKU(sku)
 		if !ok {
 			return unknown(KindSKU, sku)
 		}
@@ -186,7 +192,7 @@ func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
 	}
 	if location != "" {
 		if _, ok := e.lookupLocation(location); !ok {
-			return unknown(KindLocation, location)
+			return e.unknownLocation(location)
 		}
 	}
 	var cells []Cell

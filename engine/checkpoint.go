@@ -179,10 +179,18 @@ func (e *Engine) removeOldCheckpoints() error {
 	}
 	fs := e.options.FS
 	dir := fs.PathJoin(e.dir, checkpointsDir)
-	for _, start := range starts[min(len(starts), checkpointsKept):] {
+	old := starts[min(len(starts), checkpointsKept):]
+	for _, start := range old {
 		if err := fs.Remove(fs.PathJoin(dir, checkpointName(start))); err != nil {
 			return fmt.Errorf("checkpoints: %w", err)
 		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	// The journal that they need is trimmed next: they must not come back without it.
+	if err := syncDir(fs, dir); err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
 	}
 	return nil
 }
@@ -226,15 +234,15 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	w.locations()
 	w.window(chunkEnded, e.ended.log)
 	w.window(chunkAnswers, e.answers.log)
-	e.imports.each(func(entry []byte) {
+	for _, entry := range e.imports.entries() {
 		w.begin(chunkImports, len(entry)+4)
 		w.chunk = appendBytes(w.chunk, entry)
-	})
+	}
 
 	e.stock.Lock(&stock.AllShards)
 	digest := e.digestLocked()
 	w.end = e.log.Appended()
-	now := e.clock.Now()
+	now, lastDeletion := e.clock.Now(), e.lastDeletion.Load()
 	e.stock.Unlock(&stock.AllShards)
 	// Names come last: those that what was copied above may use are on record by end.
 	for id := range e.skus.Through(w.end) {
@@ -250,6 +258,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	trailer := binary.AppendUvarint(nil, w.end)
 	trailer = binary.LittleEndian.AppendUint64(trailer, digest)
 	trailer = binary.LittleEndian.AppendUint64(trailer, uint64(now))
+	trailer = binary.AppendUvarint(trailer, lastDeletion)
 	if err := w.out.Close(trailer); err != nil {
 		return err
 	}

@@ -91,11 +91,12 @@ func Open(dir string, options Options) (*Engine, error) {
 		return nil, err
 	}
 	fs := e.options.FS
-	if err := fs.MkdirAll(fs.PathJoin(dir, checkpointsDir), 0o755); err != nil {
+	if err := ensureFormat(fs, dir); err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
-	if err := ensureFormat(fs, dir); err != nil {
-		return nil, err
+	err = errors.Join(makeDir(fs, fs.PathJoin(dir, checkpointsDir)), makeDir(fs, fs.PathJoin(dir, journalName)))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	log, err := journal.Open(fs.PathJoin(dir, journalName), journal.Options{
 		FS: fs, Fatal: e.options.Fatal, Log: e.options.Log, Stored: e.blockStored,
@@ -138,26 +139,30 @@ func newEngine(dir string, options Options) (*Engine, error) {
 	return e, nil
 }
 
-// ensureFormat marks a new directory as a database, and refuses one of another format.
+// ensureFormat makes a new directory a database, and refuses one of another format, or that is none.
 func ensureFormat(fs vfs.FS, dir string) error {
-	name := fs.PathJoin(dir, formatName)
-	text, err := readFile(fs, name)
-	if err == nil {
-		if string(text) != formatText {
-			return fmt.Errorf("open %s: its format is %q, this program's is %q", dir, text, formatText)
-		}
-		return nil
+	text, err := readFile(fs, fs.PathJoin(dir, formatName))
+	switch {
+	case err == nil && string(text) != formatText:
+		return fmt.Errorf("its format is %q, this program's is %q", text, formatText)
+	case err == nil || !errors.Is(err, iofs.ErrNotExist):
+		return err
 	}
-	if !errors.Is(err, iofs.ErrNotExist) {
-		return fmt.Errorf("open %s: %w", dir, err)
+	// The format is written before the journal is begun, except by Restore.
+	if _, err := fs.Stat(fs.PathJoin(dir, journalName)); err == nil {
+		return fmt.Errorf("it has a journal and no file %s, as a restore that failed leaves it; restore into an empty directory", formatName)
 	}
-	if err := writeFile(fs, dir, formatName, func(w io.Writer) error {
+	if err := makeDir(fs, dir); err != nil {
+		return err
+	}
+	return writeFormat(fs, dir)
+}
+
+func writeFormat(fs vfs.FS, dir string) error {
+	return writeFile(fs, dir, formatName, func(w io.Writer) error {
 		_, err := io.WriteString(w, formatText)
 		return err
-	}); err != nil {
-		return fmt.Errorf("open %s: %w", dir, err)
-	}
-	return nil
+	})
 }
 
 // housekeepLoop does what is to be done from time to time.

@@ -60,6 +60,7 @@ func (e *Engine) sweep(c *command) (next int64, err error) {
 			}
 			c.locks = stock.LockSet{}
 			c.locks.Add(shard)
+			c.ids = c.ids[:0]
 			e.stock.Lock(&c.locks)
 			e.expireShard(c, shard, e.clock.Now())
 			e.stock.Unlock(&c.locks)
@@ -75,9 +76,8 @@ func (e *Engine) sweep(c *command) (next int64, err error) {
 }
 
 // expireShard ends what is due in a shard by now, up to expireBatch, as far as it lies in the shards of c.locks, which
-// the caller holds, and answers how many that were. Of the rest it puts the ids into c.ids.
+// the caller holds, and answers how many that were. Of the rest it appends the ids to c.ids.
 func (e *Engine) expireShard(c *command, shard int, now int64) (ended int) {
-	c.ids = c.ids[:0]
 	c.due = e.reservations.Due(c.due[:0], shard, now, expireBatch)
 	// A reservation comes once for each of its lines in the shard.
 	slices.Sort(c.due)

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	iofs "io/fs"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -35,6 +36,29 @@ func syncDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeDir makes a directory, and those above it that are missing, and syncs their names.
+func makeDir(fs vfs.FS, dir string) error {
+	var above []string
+	for d := dir; d != fs.PathDir(d); {
+		d = fs.PathDir(d)
+		above = append(above, d)
+		if _, err := fs.Stat(d); err == nil {
+			break
+		} else if !errors.Is(err, iofs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, d := range above {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readFile(fs vfs.FS, name string) ([]byte, error) {

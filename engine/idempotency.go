@@ -190,11 +190,14 @@ func (o *once) begin(e *Engine, c *command) (sequence uint64, answered bool, err
 	if err := record.Decode(encoded, &c.rec); err != nil {
 		return 0, false, err
 	}
+	// The first attempt may still be waiting for its block; so does the retry.
+	if err := e.settle(sequence); err != nil {
+		return 0, false, err
+	}
 	if c.rec.Answer.Fingerprint != o.answer.Fingerprint {
 		return 0, false, ErrKeyReused
 	}
-	// The first attempt may still be waiting for its block; so does the retry.
-	return sequence, true, e.settle(sequence)
+	return sequence, true, nil
 }
 
 // end lets go of what was claimed. The record that answers the request, if there is one, has been applied.

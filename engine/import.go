@@ -50,6 +50,7 @@ type Import struct {
 	row     uint64 // rows seen
 	hash    uint64 // of the rows seen
 	earlier importProgress
+	basis   uint64 // sequence before which everything of an earlier attempt is
 	last    uint64 // sequence of the last change
 	lines   []Line
 	index   map[uint64]int
@@ -82,7 +83,8 @@ func (e *Engine) BeginImport(id string, mode ImportMode, dryRun bool) (*Import, 
 		if !ok {
 			return nil, ErrImportRunning
 		}
-		im.earlier = earlier
+		// What the earlier attempt did may not be durable yet.
+		im.earlier, im.basis = earlier, e.log.Appended()
 	}
 	return im, nil
 }
@@ -93,7 +95,7 @@ func (im *Import) Close() (ImportReport, error) {
 		im.e.imports.end(im.id)
 	}
 	im.report.Sequence = im.last
-	return im.report, im.e.settle(im.last)
+	return im.report, im.e.settle(max(im.last, im.basis))
 }
 
 // Apply carries out rows. It appends an error for each row that could not be carried out, or nil, to errs; the other
@@ -266,7 +268,8 @@ func (is *imports) end(id string) {
 	delete(is.running, id)
 }
 
-// note records progress; what is older than what is known changes nothing.
+// note records progress. What is older than what is known changes nothing; an id that was forgotten, as its time was up,
+// begins anew, also where that is replayed.
 func (is *imports) note(r record.Import, at int64) {
 	if r.ID == "" {
 		return
@@ -276,16 +279,18 @@ func (is *imports) note(r record.Import, at int64) {
 	if is.byID == nil {
 		is.byID = make(map[string]importProgress)
 	}
-	if r.Row >= is.byID[r.ID].row {
+	if known := is.byID[r.ID]; r.Row >= known.row || is.old(known, at) {
 		is.byID[r.ID] = importProgress{r.Row, r.Hash, at}
 	}
 }
+
+func (is *imports) old(p importProgress, now int64) bool { return p.time < now-int64(is.maxAge) }
 
 func (is *imports) evict(now int64) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	for id, p := range is.byID {
-		if p.time < now-int64(is.maxAge) && !is.running[id] {
+		if is.old(p, now) && !is.running[id] {
 			delete(is.byID, id)
 		}
 	}
@@ -297,16 +302,17 @@ func (is *imports) clear() {
 	clear(is.byID)
 }
 
-// each calls f with each entry: text id, uvarint row, u64 hash, u64 time.
-func (is *imports) each(f func(entry []byte)) {
+// entries returns an entry for each import: text id, uvarint row, u64 hash, u64 time.
+func (is *imports) entries() (all [][]byte) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	for id, p := range is.byID {
 		entry := appendBytes(nil, []byte(id))
 		entry = binary.AppendUvarint(entry, p.row)
 		entry = binary.LittleEndian.AppendUint64(entry, p.hash)
-		f(binary.LittleEndian.AppendUint64(entry, uint64(p.time)))
+		all = append(all, binary.LittleEndian.AppendUint64(entry, uint64(p.time)))
 	}
+	return all
 }
 
 func (is *imports) restore(entry []byte) error {

@@ -64,10 +64,10 @@ func (e *Engine) readCheckpoint(from io.Reader) (*checkpointImage, error) {
 	image.end = d.Uvarint()
 	image.digest = d.Uint64()
 	image.time = int64(d.Uint64())
+	e.lastDeletion.Store(d.Uvarint())
 	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("%w: %w", snapshot.ErrCorrupt, err)
 	}
-	e.reservations.SortLists()
 	return image, nil
 }
 

@@ -122,15 +122,15 @@ func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 	}
 	n, known := e.lookupLocation(id)
 	if !known {
-		return 0, unknown(KindLocation, id)
+		return 0, e.unknownLocation(id)
 	}
 	c.locks = stock.AllShards
 	e.stock.Lock(&c.locks)
 	if have := e.locationOf(n); have == nil {
 		e.stock.Unlock(&c.locks)
-		return 0, unknown(KindLocation, id)
+		return 0, e.unknownLocation(id)
 	}
-	inUse := InUseError{Location: id}
+	inUse := InUseError{Location: e.locations.Name(n)}
 	for sku := range e.stock.SKUs() {
 		if cell, ok := e.stock.Raw(sku, n); ok && (cell.OnHand != 0 || cell.Held != 0) {
 			inUse.Cells++
@@ -157,7 +157,7 @@ func (e *Engine) Location(id string) (Location, error) {
 	n, _ := e.locations.Lookup(id)
 	l := e.locationOf(n)
 	if l == nil {
-		return Location{}, unknown(KindLocation, id)
+		return Location{}, e.unknownLocation(id)
 	}
 	return e.locationFrom(&l.Location, l.sequence), e.settle(l.sequence)
 }
@@ -166,19 +166,17 @@ func (e *Engine) Location(id string) (Location, error) {
 // they were first seen, and the cursor to go on with, 0 at the end.
 func (e *Engine) Locations(after uint32, kind LocationKind, limit int) ([]Location, uint32, error) {
 	var out []Location
-	var latest uint64
 	for id := after + 1; id <= e.locations.Len(); id++ {
 		l := e.locationOf(id)
 		if l == nil || kind != 0 && LocationKind(l.Kind) != kind {
 			continue
 		}
 		if len(out) == limit {
-			return out, id - 1, e.settle(latest)
+			return out, id - 1, e.settle(e.log.Appended())
 		}
-		latest = max(latest, l.sequence)
 		out = append(out, e.locationFrom(&l.Location, l.sequence))
 	}
-	return out, 0, e.settle(latest)
+	return out, 0, e.settle(e.log.Appended())
 }
 
 // locationOf returns a location's record, or nil where there is none, or none any more.
@@ -202,6 +200,15 @@ func (e *Engine) lookupLocation(name string) (uint32, bool) {
 		return 0, false
 	}
 	return id, true
+}
+
+// unknownLocation returns an UnknownError, as soon as it is durable that there is no such location: it may have been
+// deleted a moment ago.
+func (e *Engine) unknownLocation(name string) error {
+	if err := e.settle(e.lastDeletion.Load()); err != nil {
+		return err
+	}
+	return unknown(KindLocation, name)
 }
 
 func (e *Engine) internLocation(name string) uint32 {
@@ -242,13 +249,15 @@ func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
 }
 
 func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
+	// Stored first, so that whoever misses the location or one of its cells knows what to wait for. While the part of the
+	// journal that a checkpoint overlaps is replayed, a later deletion may be known already.
+	e.lastDeletion.Store(max(sequence, e.lastDeletion.Load()))
 	p := e.places.At(id)
 	if old := p.Load(); old != nil {
 		e.recordDigest.Add(-locationFact(old))
 	}
 	p.Store(nil)
 	e.stock.RemoveLocation(id, sequence)
-	e.lastDeletion.Store(sequence)
 	e.stock.SetLocation(id, false, sequence)
 }
 

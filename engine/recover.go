@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,9 +33,11 @@ func (e *Engine) recover() (last int64, err error) {
 			break
 		}
 		if i == len(starts)-1 {
-			return 0, fmt.Errorf("no checkpoint can be read: %w; restore the latest backup", err)
+			if first, ferr := e.log.First(); ferr != nil || first != 1 {
+				return 0, errors.Join(fmt.Errorf("no checkpoint can be read: %w; restore the latest backup", err), ferr)
+			}
 		}
-		e.options.Log.Error("checkpoint can't be read; going back to the one before", "start", start, "error", err)
+		e.options.Log.Error("checkpoint can't be read; going back to the one before, or to the beginning", "start", start, "error", err)
 		// What was loaded of it is in the way.
 		fresh, ferr := newEngine(e.dir, e.options)
 		if ferr != nil {
@@ -68,6 +71,7 @@ func (e *Engine) adopt(from *Engine) {
 		e.places.At(id).Store(nil)
 	}
 	e.recordDigest.Store(0)
+	e.lastDeletion.Store(0)
 	e.imports.clear()
 }
 

@@ -57,12 +57,22 @@ type Refusal struct {
 	Reason        Reason
 	Requested     int64
 	Granted       int64 // with partial fulfilment
-	// OnHand, Held and SafetyStock are the cell's at the moment of the decision, 0 where there is no cell.
+	// OnHand, Held and SafetyStock are the cell's at the moment of the decision, 0 where there is no cell. With NotReserved,
+	// Held is what is left of the reservation's line.
 	OnHand, Held, SafetyStock int64
 }
 
-// ShortBy returns how many units were missing.
-func (r *Refusal) ShortBy() int64 { return r.Requested - r.Granted }
+// ShortBy returns how many of the units asked for are missing: with that many more, the line would have been granted. It
+// is all of them where the units that there are may not be promised.
+func (r *Refusal) ShortBy() int64 {
+	switch r.Reason {
+	case Short, HeldByOthers, SafetyStock:
+		return r.Requested - max(0, r.OnHand-r.Held-r.SafetyStock)
+	case NotReserved:
+		return r.Requested - r.Held
+	}
+	return r.Requested
+}
 
 // reasonAgainst returns why a cell can't promise quantity units, or 0 where it can. stocked says whether there is a
 // cell at all.

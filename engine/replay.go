@@ -162,6 +162,8 @@ func (r *replayer) compare(sequence uint64) error {
 		if err := r.expect(sequence, r.base.digest, "the checkpoint"); err != nil {
 			return err
 		}
+		// Up to here reservations came in any order: those in the checkpoint, and between them those that it missed.
+		r.e.reservations.SortLists()
 	}
 	for _, m := range r.marks {
 		if m.sequence == sequence && sequence >= r.base.end {

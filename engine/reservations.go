@@ -67,7 +67,7 @@ func (e *Engine) Reservations(f ReservationFilter, cursor ReservationCursor, lim
 	if f.Location != "" {
 		id, ok := e.lookupLocation(f.Location)
 		if !ok {
-			return nil, cursor, unknown(KindLocation, f.Location)
+			return nil, cursor, e.unknownLocation(f.Location)
 		}
 		l.place = id
 	}
@@ -92,7 +92,8 @@ func (e *Engine) Reservations(f ReservationFilter, cursor ReservationCursor, lim
 	if err != nil {
 		return nil, cursor, err
 	}
-	return l.out, cursor, e.settle(l.latest)
+	// A page rests on what it leaves out as well: a reservation that is not among the live may just have ended.
+	return l.out, cursor, e.settle(e.log.Appended())
 }
 
 // listing is one page under way.
@@ -103,13 +104,9 @@ type listing struct {
 	place  uint32 // of filter.Location, or 0
 	limit  int
 	out    []Reservation
-	latest uint64 // sequence that the page rests on
 }
 
-func (l *listing) add(r *reservation.Reservation) {
-	l.latest = max(l.latest, r.Sequence)
-	l.out = append(l.out, l.e.reservationFrom(r))
-}
+func (l *listing) add(r *reservation.Reservation) { l.out = append(l.out, l.e.reservationFrom(r)) }
 
 // read adds a reservation if it still matches.
 func (l *listing) read(id ID) error {
@@ -184,12 +181,14 @@ func (l *listing) ended(cursor *ReservationCursor) error {
 
 func (l *listing) byReference() error {
 	reference := []byte(l.filter.Reference)
-	for _, id := range l.e.reservations.FindReference(nil, reference) {
-		if len(l.out) == referenceMatchesMax {
-			return nil
-		}
-		if err := l.readLive(id); err != nil {
-			return err
+	if l.filter.State == 0 || l.filter.State == Held {
+		for _, id := range l.e.reservations.FindReference(nil, reference) {
+			if len(l.out) == referenceMatchesMax {
+				return nil
+			}
+			if err := l.readLive(id); err != nil {
+				return err
+			}
 		}
 	}
 	var ids []ID

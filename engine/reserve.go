@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,6 +127,11 @@ func (e *Engine) reserveOnce(c *command, r *ReserveRequest, id ID, o *once) (bas
 	if e.reservations.Full() {
 		return 0, ErrTooManyHolds
 	}
+	if o.answer.ByID {
+		if last, err := e.checkIDFree(c, r.ID); err != nil {
+			return last, err
+		}
+	}
 	if err := c.resolve(e, r.Lines); err != nil {
 		return 0, err
 	}
@@ -138,18 +144,16 @@ func (e *Engine) reserveOnce(c *command, r *ReserveRequest, id ID, o *once) (bas
 	if c.locks == (stock.LockSet{}) {
 		c.locks.Add(0) // every record is written under a lock, so that holding all of them means that none is under way
 	}
-	now := e.lockToReserve(c)
+	now, err := e.lockToReserve(c)
+	if err != nil {
+		return 0, err
+	}
 	basis, err = e.reserveLocked(c, r, id, o, now)
 	e.stock.Unlock(&c.locks)
 	return basis, err
 }
 
 func (e *Engine) reserveLocked(c *command, r *ReserveRequest, id ID, o *once, now int64) (basis uint64, err error) {
-	if o.answer.ByID {
-		if state, last, taken := e.idTaken(c, r.ID); taken {
-			return last, &StateError{r.ID, state, last}
-		}
-	}
 	deadline, err := e.deadline(r, c.lines, now)
 	if err != nil {
 		return 0, err
@@ -213,31 +217,43 @@ func positiveQuantity(q int64) bool { return q >= 1 && q <= LineQuantityMax }
 
 // lockToReserve locks the lines' shards and reads their cells, first freeing what has expired where a line is short. It
 // returns the engine time of the reading. So the next caller after a deadline gets the units, swept or not.
-func (e *Engine) lockToReserve(c *command) (now int64) {
+func (e *Engine) lockToReserve(c *command) (now int64, err error) {
 	for {
 		e.stock.Lock(&c.locks)
 		now = e.clock.Now()
 		c.ids = c.ids[:0]
-		for shard, short := e.viewLines(c, now); short; shard, short = e.viewLines(c, now) {
-			if e.expireShard(c, shard, now) == 0 {
-				break
-			}
+		for e.viewLines(c, now) && e.freeDue(c, now) {
 		}
 		if len(c.ids) == 0 {
-			return now
+			return now, nil
 		}
 		// Some of what has expired reaches into shards that are not locked: end it on its own, and look again.
 		ids := slices.Clone(c.ids)
 		e.stock.Unlock(&c.locks)
 		for _, id := range ids {
-			_ = e.expire(id) // it fails only where the journal does, and then so does what follows
+			if err := e.expire(id); err != nil {
+				return 0, err
+			}
 		}
 	}
 }
 
-// viewLines reads the cells of the lines. It answers true, with the shard, where a line can't be granted and something
-// in its shard is due.
-func (e *Engine) viewLines(c *command, now int64) (shard int, short bool) {
+// freeDue ends what is due in the shards of those lines that can't be granted, as far as the locks held allow, and puts
+// the rest into c.ids. It reports whether anything was ended.
+func (e *Engine) freeDue(c *command, now int64) (freed bool) {
+	c.ids = c.ids[:0]
+	for i := range c.lines {
+		l := &c.lines[i]
+		if s := stock.ShardOf(l.sku); l.short() && e.reservations.NextDue(s) <= now && e.expireShard(c, s, now) > 0 {
+			freed = true
+		}
+	}
+	return freed
+}
+
+// viewLines reads the cells of the lines. It reports whether there is a line that can't be granted while something in its
+// shard may be due.
+func (e *Engine) viewLines(c *command, now int64) (due bool) {
 	for i := range c.lines {
 		l := &c.lines[i]
 		if l.sku == 0 || l.location == 0 {
@@ -245,14 +261,13 @@ func (e *Engine) viewLines(c *command, now int64) (shard int, short bool) {
 		}
 		l.view, l.stocked = e.stock.View(l.sku, l.location)
 		e.reservations.PrefetchLine(e.stock.Head(l.sku, l.location))
-		if l.view.Available() < l.quantity && l.view.Held > 0 {
-			if s := stock.ShardOf(l.sku); e.reservations.NextDue(s) <= now {
-				shard, short = s, true
-			}
-		}
+		due = due || l.short() && e.reservations.NextDue(stock.ShardOf(l.sku)) <= now
 	}
-	return shard, short
+	return due
 }
+
+// short reports whether there is too little for the line, while some is held that may be due.
+func (l *line) short() bool { return l.view.Held > 0 && l.view.Available() < l.quantity }
 
 // decideReserve decides each line from what was read and fills in c.rec: cells and lines to be held, and refusals. It
 // answers false where nothing is to be held.
@@ -305,6 +320,9 @@ func (e *Engine) refuse(c *command, o *once) (basis uint64, err error) {
 	}
 	for i := range c.lines {
 		basis = max(basis, c.lines[i].view.Sequence)
+		if c.lines[i].reason == UnknownLocation {
+			basis = max(basis, e.lastDeletion.Load())
+		}
 	}
 	if o.answer.Key != [16]byte{} {
 		c.rec.Kind = record.ReservationRefused
@@ -315,18 +333,20 @@ func (e *Engine) refuse(c *command, o *once) (basis uint64, err error) {
 	return basis, refused
 }
 
-// idTaken reports whether an id is that of a reservation, live or ended.
-func (e *Engine) idTaken(c *command, id ID) (state State, last uint64, taken bool) {
-	if e.reservations.Find(id, nil) != 0 {
-		return Held, 0, true
+// checkIDFree returns a StateError, and the sequence it rests on, where an id is that of a reservation, live or ended. As
+// the id is claimed, one that is free stays so.
+func (e *Engine) checkIDFree(c *command, id ID) (last uint64, err error) {
+	err = e.readReservation(c, id)
+	state, last := State(c.rec.Reservation.State), c.rec.Reservation.Sequence
+	c.rec.Reset()
+	c.locks = stock.LockSet{}
+	if unknown := (*UnknownError)(nil); errors.As(err, &unknown) {
+		return 0, nil
 	}
-	re := &c.rec.Reservation
-	if found, err := e.ended.get(id, re); found && err == nil {
-		state, last = State(re.State), re.Sequence
-		c.rec.Reset()
-		return state, last, true
+	if err != nil {
+		return 0, err
 	}
-	return 0, 0, false
+	return last, &StateError{id, state, last}
 }
 
 // deadline returns the deadline that a request asks for, in engine time.

@@ -123,13 +123,13 @@ func validGTIN(s string) bool {
 
 // SKU returns a SKU's settings.
 func (e *Engine) SKU(id string) (SKU, error) {
-	n, ok := e.skus.Lookup(id)
+	n, ok := e.knownSKU(id)
 	if !ok {
 		return SKU{}, unknown(KindSKU, id)
 	}
 	s := e.settingsOf(n)
 	if s == nil {
-		return SKU{ID: id}, nil
+		return SKU{ID: e.skus.Name(n)}, nil
 	}
 	return e.skuFrom(&s.SKU, s.sequence), e.settle(s.sequence)
 }
@@ -151,6 +151,13 @@ func (e *Engine) SKUs(after uint32, limit int) ([]SKU, uint32, error) {
 		out = append(out, s)
 	}
 	return out, 0, e.settle(latest)
+}
+
+// knownSKU returns the integer of a SKU that is on record. One that is just being made known, by a change that may yet be
+// refused or lost, is not there for readers.
+func (e *Engine) knownSKU(name string) (uint32, bool) {
+	id, ok := e.skus.Lookup(name)
+	return id, ok && e.skus.Since(id) <= e.log.Durable()
 }
 
 func (e *Engine) settingsOf(id uint32) *skuSettings {

@@ -39,8 +39,11 @@ const (
 type markValue struct{ sequence, hash uint64 }
 
 func openMark(fs vfs.FS, name string) (*mark, markValue, error) {
-	file, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-	if errors.Is(err, iofs.ErrNotExist) {
+	var file vfs.File
+	_, err := fs.Stat(name) // OpenReadWrite would make the file too, and leave its name unsynced
+	if err == nil {
+		file, err = fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	} else if errors.Is(err, iofs.ErrNotExist) {
 		file, err = fs.Create(name, vfs.WriteCategoryUnspecified)
 		if err == nil {
 			_, err = file.WriteAt(make([]byte, 2*markStride), 0)

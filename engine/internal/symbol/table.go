@@ -91,6 +91,9 @@ func (t *Table) Through(sequence uint64) uint32 {
 	return uint32(sort.Search(int(n), func(i int) bool { return t.names.Peek(uint32(i)+1).at > sequence }))
 }
 
+// Since returns the sequence of the first change that may use an id that was given out.
+func (t *Table) Since(id uint32) uint64 { return t.names.Peek(id).at }
+
 // Name returns the name of id, or "" where the id was never given out.
 func (t *Table) Name(id uint32) string {
 	if id == None || id > t.count.Load() {

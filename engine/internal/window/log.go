@@ -187,16 +187,20 @@ func (l *Log) Walk(from Position, f func(payload []byte) bool) Position {
 		if from.Segment < l.first {
 			from = Position{Segment: l.first}
 		}
-		i := int(from.Segment - l.first)
-		if i >= len(l.segments) {
+		if from.Segment-l.first >= uint64(len(l.segments)) {
 			l.mu.Unlock()
 			return from
 		}
+		i := int(from.Segment - l.first)
 		// A segment's bytes are appended to but never moved or changed, so what is there now can be read unlocked.
 		s := segment{data: l.segments[i].data}
 		last := i == len(l.segments)-1
 		l.mu.Unlock()
-		offset := max(from.Offset, unit)
+		// The position may come from outside, or from before a restart: go on at the first entry there or behind.
+		offset := unit
+		for offset < min(from.Offset, len(s.data)) {
+			_, _, offset = s.entry(offset)
+		}
 		for offset < len(s.data) {
 			_, payload, next := s.entry(offset)
 			if !f(payload) {
