@@ -11,7 +11,11 @@ import (
 // cli is the command line. Flags can also be given as environment variables ONHAND_… and in a configuration file.
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve a database over HTTP."`
+	Bench   benchCommand   `cmd:"" help:"Measure this program on this machine, beside limits and peers."`
 	Version versionCommand `cmd:"" help:"Print the program's version."`
+
+	BenchBare benchBareCommand `cmd:"" hidden:""`
+	BenchStep benchStepCommand `cmd:"" hidden:""`
 }
 
 // streams are where a command reads and writes.
@@ -63,4 +67,3 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	return exitOK
 }
-

@@ -183,4 +183,3 @@ func watchKeys(ctx context.Context, keys *server.Keys, log *slog.Logger) {
 		}
 	}
 }
-

@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// shop is the stock that HTTP measurements run on: 4,000 SKUs in 100 stores, enough of each for ever.
+const (
+	shopSKUs      = 4000
+	shopLocations = 100
+	shopOnHand    = 1_000_000_000
+)
+
+func skuName(i int) string      { return fmt.Sprintf("SKU-%07d", i) }
+func locationName(i int) string { return fmt.Sprintf("store-%04d", i) }
+
+// startShop starts an onhand server on a new database with the shop in it.
+func startShop(program, dir string) (*process, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(address, program, "serve", filepath.Join(dir, "db"), "--listen", address, "--admin", "", "--log-level", "error")
+	if err != nil {
+		return nil, err
+	}
+	var rows strings.Builder
+	rows.WriteString("sku,location,on_hand\n")
+	for sku := range shopSKUs {
+		for location := range shopLocations {
+			fmt.Fprintf(&rows, "%s,%s,%d\n", skuName(sku), locationName(location), shopOnHand)
+		}
+	}
+	answer, err := http.Post("http://"+address+"/v1/stock/import", "text/csv", strings.NewReader(rows.String()))
+	if err == nil {
+		err = answer.Body.Close()
+	}
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("import answered %s", answer.Status)
+	}
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// startBare starts a bare server that answers as an onhand server does: with its headers and a body as long.
+func startBare(program string, status int, headers, body string) (*process, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	return start(address, program, "bench-bare", address, strconv.Itoa(status), headers, body)
+}
+
+func getRequest(dst []byte, r *rand.Rand) []byte {
+	dst = append(dst, "GET /v1/availability/"...)
+	dst = append(dst, skuName(r.IntN(shopSKUs))...)
+	dst = append(dst, '/')
+	dst = append(dst, locationName(r.IntN(shopLocations))...)
+	return append(dst, " HTTP/1.1\r\nHost: bench\r\n\r\n"...)
+}
+
+// reserveRequest returns a maker of requests for one line each: of a random SKU and store, or always the same.
+func reserveRequest(hot bool) func(dst []byte, r *rand.Rand) []byte {
+	return func(dst []byte, r *rand.Rand) []byte {
+		sku, location := 0, 0
+		if !hot {
+			sku, location = r.IntN(shopSKUs), r.IntN(shopLocations)
+		}
+		const form = `{"lines":[{"sku":"SKU-0000000","location":"store-0000","quantity":1}],"expires_in":900}`
+		dst = append(dst, "POST /v1/reservations HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(form)), 10)
+		dst = append(dst, "\r\n\r\n"...)
+		dst = append(dst, `{"lines":[{"sku":"`...)
+		dst = append(dst, skuName(sku)...)
+		dst = append(dst, `","location":"`...)
+		dst = append(dst, locationName(location)...)
+		return append(dst, `","quantity":1}],"expires_in":900}`...)
+	}
+}
+
+const (
+	getBody     = `{"sku":"SKU-0000001","location":"store-0001","available":1000000000,"on_hand":1000000000,"held":0,"safety_stock":0,"blocked":false,"stocked":true,"sequence":1402,"as_of":"2026-11-23T11:40:05.583461877Z"}`
+	reserveBody = `{"id":"01a20834-c461-7f8c-bb6e-2a5cb09248cb","state":"held","lines":[{"sku":"SKU-0000001","location":"store-0001","quantity":1,"held":1,"committed":0,"released":0,"expired":0}],"created_at":"2026-11-23T11:40:05.601256797Z","expires_at":"2026-11-23T11:55:05.601256797Z","sequence":1234567}`
+)
+
+// Config says how a run is made.
+type Config struct {
+	Program     string // the onhand binary, which is started as a server
+	Dir         string // where databases are made
+	Rounds      int
+	Round       time.Duration
+	Connections int
+}
+
+// HTTP measures the server beside a bare one and beside Redis.
+func (r *Report) HTTP(c Config) error {
+	dir, err := os.MkdirTemp(c.Dir, "http-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	shop, err := startShop(c.Program, dir)
+	if err != nil {
+		return err
+	}
+	defer shop.stop()
+	if err := r.httpGet(c, shop); err != nil {
+		return err
+	}
+	return r.httpReserve(c, shop, dir)
+}
+
+func (r *Report) httpGet(c Config, shop *process) error {
+	bare, err := startBare(c.Program, 200, "Etag=W/\"2xw\"|Cache-Control=no-cache", getBody)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	ours := &contender{name: "onhand", process: shop, load: load{shop.address, c.Connections, getRequest, httpAnswer("200")}}
+	theirs := &contender{name: "bare", process: bare, load: load{bare.address, c.Connections, getRequest, httpAnswer("200")}}
+	if err := contest(c.Rounds, c.Round, ours, theirs); err != nil {
+		return err
+	}
+	r.note("GET availability", own(ours, (*result).rate), "requests/s")
+	r.note("GET availability, bare server", own(theirs, (*result).rate), "requests/s")
+	r.atLeast("GET availability ÷ bare server", ratio(ours, theirs, (*result).rate), 0.85, "×")
+	r.note("GET availability, server processor time", own(ours, (*result).cpuPerMillion), "s per million")
+	r.atMost("GET availability ÷ bare server, server processor time", ratio(ours, theirs, (*result).cpuPerMillion), 1.2, "×")
+	return nil
+}
+
+func (r *Report) httpReserve(c Config, shop *process, dir string) error {
+	bare, err := startBare(c.Program, 201, "Location=/v1/reservations/01a20834-c461-7f8c-bb6e-2a5cb09248cb", reserveBody)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	one := func(name string, p *process, hot bool) *contender {
+		return &contender{name: name, process: p, load: load{p.address, c.Connections, reserveRequest(hot), httpAnswer("201")}}
+	}
+	spread, hot, limit := one("onhand", shop, false), one("onhand, hot", shop, true), one("bare", bare, false)
+	contenders := []*contender{spread, hot, limit}
+	var peer *contender
+	redis, why, err := startRedis(dir)
+	if err != nil {
+		return err
+	}
+	if redis != nil {
+		defer redis.stop()
+		peer = &contender{name: "Redis", process: redis.process, load: load{redis.address, c.Connections, redisReserve(redis), redisAnswer}}
+		contenders = append(contenders, peer)
+	}
+	if err := contest(c.Rounds, c.Round, contenders...); err != nil {
+		return err
+	}
+	r.note("reserve, durable, one line", own(spread, (*result).rate), "requests/s")
+	r.note("reserve, bare server", own(limit, (*result).rate), "requests/s")
+	r.atLeast("reserve ÷ bare server", ratio(spread, limit, (*result).rate), 0.5, "×")
+	r.atMost("reserve, server processor time", own(spread, (*result).cpuPerMillion), 14, "s per million")
+	r.note("reserve, p99", own(spread, func(x *result) float64 { return quantile(x.latency, 0.99).Seconds() * 1e3 }), "ms")
+	r.atLeast("reserve: everyone on one SKU ÷ on different ones (HTTP)", ratio(hot, spread, (*result).rate), 0.95, "×")
+	if peer == nil {
+		r.skip("reserve ÷ Redis with appendfsync always", why)
+		return nil
+	}
+	r.note("reserve, Redis with appendfsync always", own(peer, (*result).rate), "requests/s")
+	r.atLeast("reserve ÷ Redis with appendfsync always", ratio(spread, peer, (*result).rate), 2, "×")
+	r.note("reserve, Redis, server processor time", own(peer, (*result).cpuPerMillion), "s per million")
+	return nil
+}

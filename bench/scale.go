@@ -1,0 +1,184 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"onhand/engine"
+)
+
+// Scale measures memory and restart at the size of a large chain: 20 million cells and 5 million live reservations of
+// one line. Each step runs in a process of its own, so that its memory is its own.
+const (
+	scaleSKUs, scaleLocations = 10_000, 2000
+	scaleHolds                = 5_000_000
+	tailRecords               = 4_000_000
+)
+
+// StepResult is what a step of Scale has measured.
+type StepResult struct {
+	Bytes   int64         // memory taken by what the step added
+	Took    time.Duration // by what the step is about
+	Records uint64
+}
+
+// Scale adds the rows about memory and restart.
+func (r *Report) Scale(c Config) error {
+	dir, err := os.MkdirTemp(c.Dir, "scale-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	step := func(name string) (StepResult, error) {
+		cmd := exec.Command(c.Program, "bench-step", name, dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return StepResult{}, fmt.Errorf("%s: %w", name, err)
+		}
+		var result StepResult
+		return result, json.Unmarshal(out, &result)
+	}
+	one := func(v float64) spread { return spread{v, v, v} }
+	cells, err := step("cells")
+	if err != nil {
+		return err
+	}
+	r.atMost("memory, all in, 20 M cells", one(float64(cells.Bytes)/(scaleSKUs*scaleLocations)), 48, "bytes a cell")
+	holds, err := step("holds")
+	if err != nil {
+		return err
+	}
+	r.atMost("memory, 5 M live reservations of one line", one(float64(holds.Bytes)/scaleHolds), 200, "bytes each")
+	restart, err := step("restart")
+	if err != nil {
+		return err
+	}
+	r.atMost("restart, 20 M cells and 5 M live reservations", one(restart.Took.Seconds()), 10, "s to ready")
+	if _, err := step("tail"); err != nil {
+		return err
+	}
+	replay, err := step("replay")
+	if err != nil {
+		return err
+	}
+	r.atLeast("restart, replay of the journal's tail", one(float64(replay.Records)/replay.Took.Seconds()), 2e6, "records/s")
+	return nil
+}
+
+// RunStep runs one step of Scale and writes its result to out.
+func RunStep(name, dir string, out io.Writer) error {
+	steps := map[string]func(string) (StepResult, error){
+		"cells": stepCells, "holds": stepHolds, "restart": stepRestart, "tail": stepTail, "replay": stepReplay,
+	}
+	step, ok := steps[name]
+	if !ok {
+		return fmt.Errorf("there is no step %q", name)
+	}
+	debug.SetGCPercent(10) // as onhand serve does with a heap of this size
+	result, err := step(dir)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(result)
+}
+
+// memory returns the memory that the process holds once the collector has given back what it can.
+func memory() (int64, error) {
+	debug.FreeOSMemory()
+	return resident(os.Getpid())
+}
+
+func stepCells(dir string) (s StepResult, err error) {
+	e, err := openStock(filepath.Join(dir, "scale"), scaleSKUs, scaleLocations, 1000, engine.Options{})
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	s.Bytes, err = memory() // all in: what the program itself takes counts too
+	return s, err
+}
+
+func stepHolds(dir string) (s StepResult, err error) {
+	e, err := engine.Open(filepath.Join(dir, "scale"), engine.Options{})
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	before, err := memory()
+	if err != nil {
+		return s, err
+	}
+	if err := holdLines(e, scaleSKUs, scaleLocations, scaleHolds); err != nil {
+		return s, err
+	}
+	after, err := memory()
+	s.Bytes = after - before
+	return s, errors.Join(err, e.Checkpoint())
+}
+
+// holdLines makes reservations of one line for two days, with a reference as an order system gives one.
+func holdLines(e *engine.Engine, skus, locations, count int) error {
+	n := namesOf(skus, locations)
+	random := rand.New(rand.NewPCG(3, 3))
+	requests := make([]engine.ReserveRequest, 1000)
+	var results []engine.ReserveResult
+	for made := 0; made < count; made += len(requests) {
+		for i := range requests {
+			requests[i] = engine.ReserveRequest{
+				Lines: []engine.Line{n.line(random)}, ExpiresIn: 48 * time.Hour, Reference: fmt.Sprintf("order-%07d", made+i),
+			}
+		}
+		results = e.ReserveBatch(results[:0], requests)
+		for i := range results {
+			if results[i].Err != nil {
+				return results[i].Err
+			}
+		}
+	}
+	return nil
+}
+
+func stepRestart(dir string) (s StepResult, err error) {
+	begun := time.Now()
+	e, err := engine.Open(filepath.Join(dir, "scale"), engine.Options{})
+	if err != nil {
+		return s, err
+	}
+	s.Took = time.Since(begun)
+	if live := e.Stats().LiveReservations; live != scaleHolds {
+		err = fmt.Errorf("%d live reservations came back, %d were made", live, scaleHolds)
+	}
+	return s, errors.Join(err, e.Close())
+}
+
+// stepTail leaves a journal without a checkpoint behind: reservations, half of them committed.
+func stepTail(dir string) (s StepResult, err error) {
+	const skus, locations = 4000, 500
+	e, err := openStock(filepath.Join(dir, "tail"), skus, locations, 1_000_000, engine.Options{CheckpointBytes: 1 << 40})
+	if err != nil {
+		return s, err
+	}
+	if err := errors.Join(e.Checkpoint(), holdLines(e, skus, locations, tailRecords)); err != nil {
+		return s, errors.Join(err, e.Close())
+	}
+	return s, e.Close()
+}
+
+func stepReplay(dir string) (s StepResult, err error) {
+	e, err := engine.Open(filepath.Join(dir, "tail"), engine.Options{CheckpointBytes: 1 << 40})
+	if err != nil {
+		return s, err
+	}
+	st := e.Stats()
+	s.Took, s.Records = st.Recovery.Replay, st.Recovery.Records
+	return s, e.Close()
+}

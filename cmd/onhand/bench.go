@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"onhand/bench"
+)
+
+type benchCommand struct {
+	Rounds      int           `help:"Measured rounds of each contest." default:"5"`
+	Round       time.Duration `help:"Length of a round." default:"3s"`
+	Connections int           `help:"Connections of the HTTP measurements." default:"64"`
+	Dir         string        `help:"Where databases are made; default: the system's temporary directory." type:"path"`
+	Only        []string      `help:"Measure only these: http, engine, scale." enum:"http,engine,scale" default:"http,engine,scale"`
+}
+
+// Run measures and prints a table of ratios and figures beside their bars.
+func (c *benchCommand) Run(s *streams) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	config := bench.Config{Program: program, Dir: c.Dir, Rounds: c.Rounds, Round: c.Round, Connections: c.Connections}
+	r := bench.NewReport(s.out)
+	for _, part := range c.Only {
+		measure := map[string]func(bench.Config) error{"http": r.HTTP, "engine": r.Engine, "scale": r.Scale}[part]
+		if err := measure(config); err != nil {
+			return fmt.Errorf("bench %s: %w", part, err)
+		}
+	}
+	if n := r.Missed(); n > 0 {
+		return exitError{fmt.Errorf("%d bars were missed", n), exitFinding}
+	}
+	return nil
+}
+
+// benchBareCommand is the bare server of a contest, run by benchCommand.
+type benchBareCommand struct {
+	Address string `arg:""`
+	Status  int    `arg:""`
+	Headers string `arg:"" help:"name=value, separated by |"`
+	Body    string `arg:""`
+}
+
+// Run serves until the process is ended.
+func (c *benchBareCommand) Run(*streams) error {
+	var headers [][2]string
+	for _, h := range strings.Split(c.Headers, "|") {
+		name, value, ok := strings.Cut(h, "=")
+		if !ok {
+			return errors.New("a header is name=value")
+		}
+		headers = append(headers, [2]string{name, value})
+	}
+	return bench.ServeBare(c.Address, c.Status, "application/json", headers, []byte(c.Body))
+}
+
+// benchStepCommand is one step of a measurement that needs a process of its own, run by benchCommand.
+type benchStepCommand struct {
+	Name string `arg:""`
+	Dir  string `arg:""`
+}
+
+// Run measures and prints the result.
+func (c *benchStepCommand) Run(s *streams) error { return bench.RunStep(c.Name, c.Dir, s.out) }
