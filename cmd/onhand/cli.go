@@ -12,6 +12,7 @@ import (
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve a database over HTTP."`
 	Bench   benchCommand   `cmd:"" help:"Measure this program on this machine, beside limits and peers."`
+	Demo    demoCommand    `cmd:"" help:"Serve a chain of stores and a year of its orders, to try things out."`
 	Version versionCommand `cmd:"" help:"Print the program's version."`
 
 	BenchBare benchBareCommand `cmd:"" hidden:""`

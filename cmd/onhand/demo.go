@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"onhand/cmd/onhand/demo"
+)
+
+type demoCommand struct {
+	Dir    string `arg:"" optional:"" help:"Directory of the demo's database." type:"path" default:".demo"`
+	Listen string `help:"Address of the API." default:"127.0.0.1:8080"`
+	Admin  string `help:"Address of metrics, health and profiles." default:"127.0.0.1:9090"`
+	Fresh  bool   `help:"Begin anew, though there is a demo in the directory already."`
+	Exit   bool   `help:"Stop after the replay instead of serving on."`
+}
+
+// demoDone marks a directory in which the demo has been replayed to the end.
+const demoDone = "DEMO"
+
+// Help explains the demo in full.
+func (demoCommand) Help() string {
+	return "Makes a database with a chain of 1,565 real stores and the articles and orders of a real year, and serves it."
+}
+
+// Run serves a database as the serve command does, fills it over HTTP, and serves on until it is stopped.
+func (c *demoCommand) Run(s *streams) error {
+	marker := filepath.Join(c.Dir, demoDone)
+	if err := c.prepare(marker); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	served := make(chan int, 1)
+	go func() {
+		served <- run([]string{"serve", c.Dir, "--listen", c.Listen, "--admin", c.Admin, "--log-level", "warn"}, s.in, s.out, s.err)
+		stop()
+	}()
+	err := c.ready(ctx)
+	if err == nil {
+		err = c.play(ctx, s, marker)
+	}
+	if err != nil && ctx.Err() == nil || c.Exit {
+		stopServing()
+	}
+	status := <-served
+	if status != exitOK {
+		return exitError{errors.New("the demo's server has stopped"), status}
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// prepare makes room for the demo. What is in the directory is only ever removed where an earlier demo wrote it.
+func (c *demoCommand) prepare(marker string) error {
+	entries, err := os.ReadDir(c.Dir)
+	if errors.Is(err, iofs.ErrNotExist) || err == nil && len(entries) == 0 {
+		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(marker, nil, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	state, err := os.ReadFile(marker)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return fmt.Errorf("%s holds something else than a demo; name another directory", c.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	if len(state) > 0 && !c.Fresh {
+		return nil
+	}
+	// A replay that was cut off is not gone on with: it would find the stock that its first part left.
+	if err := os.RemoveAll(c.Dir); err != nil {
+		return err
+	}
+	return c.prepare(marker)
+}
+
+// ready waits until the server answers.
+func (c *demoCommand) ready(ctx context.Context) error {
+	for {
+		request, err := http.NewRequestWithContext(ctx, "GET", "http://"+c.Listen+"/v1/locations?limit=1", nil)
+		if err != nil {
+			return err
+		}
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			return response.Body.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// play fills the database, unless that has been done, and prints what to look at.
+func (c *demoCommand) play(ctx context.Context, s *streams, marker string) error {
+	bar := newProgress(s.err)
+	defer bar.close()
+	d, err := demo.New("http://"+c.Listen, bar.steps)
+	if err != nil {
+		return err
+	}
+	state, err := os.ReadFile(marker)
+	if err != nil {
+		return err
+	}
+	if len(state) == 0 {
+		if err := d.Fill(ctx); err != nil {
+			return err
+		}
+		tally, err := d.Replay(ctx)
+		if err != nil {
+			return err
+		}
+		bar.close()
+		var text strings.Builder
+		printTally(&text, &tally)
+		state = []byte(text.String())
+		if err := os.WriteFile(marker, state, 0o644); err != nil {
+			return err
+		}
+	}
+	sight, err := d.Look(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s", state)
+	c.printSight(s.out, &sight)
+	return nil
+}
+
+func printTally(w io.Writer, t *demo.Tally) {
+	fmt.Fprintf(w, "\nA year of orders: %d held in full, %d in part, %d refused.\n", t.Full, t.Partial, t.Refused)
+	fmt.Fprintf(w, "%d were collected, %d cancelled, %d never fetched, and %d are waiting to be collected.\n",
+		t.Collected, t.Cancelled, t.NoShow, t.Waiting)
+	fmt.Fprintf(w, "%d returns and %d corrections of stock were booked.\n", t.Returned, t.Adjusted)
+	var reasons []string
+	for reason, n := range t.Reasons {
+		reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
+	}
+	slices.Sort(reasons)
+	fmt.Fprintf(w, "Lines refused, by reason: %s.\n", strings.Join(reasons, ", "))
+}
+
+func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
+	base := "http://" + c.Listen + "/v1"
+	fmt.Fprintf(w, `
+The server is at http://%s, its metrics at http://%s/metrics. Three things to try:
+
+Where can I get at least 50 of the article ordered most often, %s?
+  curl -s '%s/availability/%s?min_quantity=50&limit=3'
+
+The last one goes to one: run this twice. The second answer says why not.
+  curl -s %s/reservations -d '{"lines":[{"sku":"%s","location":"%s","quantity":1}],"expires_in":60}'
+
+Watch what happens, and the holds expire, as it happens (^C ends it).
+  curl -sN -H 'Accept: text/event-stream' '%s/changes?after=%d'
+
+^C stops the server; the same command starts it again with what it has.
+`, c.Listen, c.Admin, s.Title, base, url.PathEscape(s.Popular), base, s.LastSKU, s.LastLocation, base, s.Sequence)
+}
+
+// stopServing asks the server in this process to stop, in order.
+func stopServing() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(syscall.SIGTERM)
+	}
+}

@@ -1,0 +1,126 @@
+package demo
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// The files are made by the command in pack.
+var (
+	//go:embed data/stores.csv.zst
+	storesFile []byte
+	//go:embed data/shares.csv.zst
+	sharesFile []byte
+	//go:embed data/articles.csv.zst
+	articlesFile []byte
+	//go:embed data/orders.csv.zst
+	ordersFile []byte
+)
+
+type store struct {
+	id, name string
+	large    bool // carries every article
+}
+
+type article struct{ sku, title string }
+
+// order is one entry of the year: a sale, a cancellation or an adjustment.
+type order struct {
+	kind     string // "sale", "cancel", or the reason of an adjustment
+	number   string
+	customer string // "" where it was not noted down
+	original string // of a cancellation: the number of the sale, where known
+	minute   int    // since the first
+	lines    []orderLine
+}
+
+type orderLine struct {
+	article  int // index
+	quantity int64
+}
+
+func readStores() ([]store, error) {
+	rows, err := rowsOf(storesFile)
+	if err != nil {
+		return nil, err
+	}
+	stores := make([]store, len(rows))
+	for i, r := range rows {
+		stores[i] = store{id: r[0], large: r[1] == "BigBox", name: fmt.Sprintf("%s, %s %s", r[2], r[3], r[4])}
+	}
+	return stores, nil
+}
+
+// readShares returns how busy stores are, in any unit.
+func readShares() ([]int, error) {
+	rows, err := rowsOf(sharesFile)
+	if err != nil {
+		return nil, err
+	}
+	shares := make([]int, len(rows))
+	for i, r := range rows {
+		if shares[i], err = strconv.Atoi(r[1]); err != nil {
+			return nil, err
+		}
+	}
+	return shares, nil
+}
+
+func readArticles() ([]article, error) {
+	rows, err := rowsOf(articlesFile)
+	if err != nil {
+		return nil, err
+	}
+	articles := make([]article, len(rows))
+	for i, r := range rows {
+		articles[i] = article{sku: r[0], title: r[1]}
+	}
+	return articles, nil
+}
+
+func readOrders() ([]order, error) {
+	rows, err := rowsOf(ordersFile)
+	if err != nil {
+		return nil, err
+	}
+	orders := make([]order, len(rows))
+	for i, r := range rows {
+		o := order{kind: r[0], number: r[1], customer: r[2], original: r[3]}
+		if o.minute, err = strconv.Atoi(r[4]); err != nil {
+			return nil, err
+		}
+		for line := range strings.FieldsSeq(r[5]) {
+			var l orderLine
+			if _, err := fmt.Sscanf(line, "%d:%d", &l.article, &l.quantity); err != nil {
+				return nil, fmt.Errorf("order %s: line %q: %w", o.number, line, err)
+			}
+			o.lines = append(o.lines, l)
+		}
+		orders[i] = o
+	}
+	return orders, nil
+}
+
+// rowsOf returns the rows of a packed CSV file, without its header.
+func rowsOf(packed []byte) ([][]string, error) {
+	decoder, err := zstd.NewReader(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer decoder.Close()
+	text, err := decoder.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	return rows[1:], nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// readStores returns the stores in the order of their numbers.
+func readStores(name string) ([][]string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var stores []struct {
+		ID                      int
+		Type, Name, City, State string
+	}
+	if err := json.Unmarshal(text, &stores); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	rows := [][]string{{"id", "format", "name", "city", "state"}}
+	for _, s := range stores {
+		rows = append(rows, []string{strconv.Itoa(s.ID), s.Type, s.Name, s.City, s.State})
+	}
+	slices.SortFunc(rows[1:], func(a, b []string) int { return compareNumbers(a[0], b[0]) })
+	return rows, nil
+}
+
+func compareNumbers(a, b string) int {
+	x, _ := strconv.Atoi(a)
+	y, _ := strconv.Atoi(b)
+	return x - y
+}
+
+// readShares returns how many of a sample of receipt lines each store of a grocery chain has, the busiest first.
+func readShares(name string) ([][]string, error) {
+	count := make(map[string]int)
+	header := true
+	err := eachRow(name, func(row []string) error {
+		if !header {
+			count[row[1]]++
+		}
+		header = false
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"store", "lines"}}
+	for store, n := range count {
+		rows = append(rows, []string{store, strconv.Itoa(n)})
+	}
+	slices.SortFunc(rows[1:], func(a, b []string) int {
+		if d := compareNumbers(b[1], a[1]); d != 0 {
+			return d
+		}
+		return compareNumbers(a[0], b[0])
+	})
+	return rows, nil
+}
+
+// eachRow calls f with each row of a gzipped CSV file, its header included.
+func eachRow(name string, f func(row []string) error) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	plain, err := gzip.NewReader(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	rows := csv.NewReader(plain)
+	all, err := rows.ReadAll()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, row := range all {
+		if err := f(row); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
