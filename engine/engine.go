@@ -46,7 +46,8 @@ type Engine struct {
 	counts counts
 
 	diskFull   atomic.Bool
-	clockDrift atomic.Int64 // wall clock minus engine time at the last look, ns
+	diskFree   atomic.Uint64 // bytes, at the last look
+	clockDrift atomic.Int64  // wall clock minus engine time at the last look, ns
 	recovery   RecoveryStats
 	checkpoint checkpointState
 
@@ -210,6 +211,7 @@ func (e *Engine) watchDisk() {
 		e.options.Log.Error("free disk space is not known", "error", err)
 		return
 	}
+	e.diskFree.Store(free)
 	full := free < journal.SpaceMin
 	if full != e.diskFull.Swap(full) {
 		if full {

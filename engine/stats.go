@@ -25,7 +25,8 @@ type Stats struct {
 	JournalBytes uint64
 	// ClockOffset is the wall clock minus engine time.
 	ClockOffset time.Duration
-	// DiskFull says that writes are refused for want of disk space.
+	// DiskFree is the free space of the database's disk, in bytes, and DiskFull says that writes are refused for want of it.
+	DiskFree   uint64
 	DiskFull   bool
 	Checkpoint CheckpointStats
 	Recovery   RecoveryStats
@@ -54,6 +55,7 @@ func (e *Engine) Stats() Stats {
 		},
 		JournalBytes: e.log.DiskBytes(),
 		ClockOffset:  time.Duration(e.clockDrift.Load()),
+		DiskFree:     e.diskFree.Load(),
 		DiskFull:     e.diskFull.Load(),
 		Checkpoint:   e.CheckpointStats(),
 		Recovery:     e.recovery,

@@ -142,6 +142,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descDurable        = desc("onhand_sequence_durable", "Sequence of the last durable change.")
+	descRetained       = desc("onhand_sequence_retained", "Oldest sequence that the change feed can still begin with; one past the last where there is none.")
 	descPending        = desc("onhand_journal_pending_records", "Changes that were decided and are not durable yet.")
 	descJournalBytes   = desc("onhand_journal_disk_bytes", "Disk space of the journal.")
 	descChanges        = desc("onhand_changes_total", "Changes made since the start, by kind.", "kind")
@@ -161,9 +162,12 @@ var (
 	descRecovered      = desc("onhand_recovery_records", "Changes that the last start replayed.")
 	descClock          = desc("onhand_clock_offset_seconds", "Wall clock minus engine time.")
 	descDiskFull       = desc("onhand_disk_full", "1 while writes are refused because the disk is almost full.")
+	descDiskFree       = desc("onhand_disk_free_bytes", "Free space of the database's disk.")
 	descReady          = desc("onhand_ready", "1 while the server takes requests.")
 	descRunning        = desc("onhand_writes_running", "Writes under way.")
 	descWaiting        = desc("onhand_writes_waiting", "Writes that wait for a place.")
+	descImports        = desc("onhand_imports_running", "Imports under way.")
+	descStreams        = desc("onhand_streams_running", "Exports, change feeds and backups under way.")
 	descConnections    = desc("onhand_http_connections", "Open connections.")
 )
 
@@ -187,6 +191,9 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.s
 	st := s.engine.Stats()
 	gauge(descDurable, float64(st.Durable))
+	if first, err := s.engine.FirstRetained(); err == nil {
+		gauge(descRetained, float64(first))
+	}
 	gauge(descPending, float64(st.Appended-min(st.Durable, st.Appended)))
 	gauge(descJournalBytes, float64(st.JournalBytes))
 	for kind, n := range st.Changes {
@@ -224,9 +231,12 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRecovered, float64(st.Recovery.Records))
 	gauge(descClock, st.ClockOffset.Seconds())
 	gauge(descDiskFull, boolean(st.DiskFull))
+	gauge(descDiskFree, float64(st.DiskFree))
 	gauge(descReady, boolean(!s.draining.Load()))
 	gauge(descRunning, float64(s.gate.running.Load()))
 	gauge(descWaiting, float64(s.gate.waiting.Load()))
+	gauge(descImports, float64(len(s.imports)))
+	gauge(descStreams, float64(len(s.streams)))
 	gauge(descConnections, float64(s.http.GetOpenConnectionsCount()))
 }
 
