@@ -14,6 +14,9 @@ type call struct {
 	query  query
 	// principal names who asks, "" where the server has no keys.
 	principal string
+	// body is the request's body, once it was read whole.
+	body     []byte
+	bodyRead bool
 	// out is where an answer is written before it is handed to fasthttp.
 	out []byte
 	// text is what params are decoded into.

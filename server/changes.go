@@ -121,7 +121,7 @@ func (f *feed) write(w *streamWriter) error {
 	}
 	ctx, cancel := context.WithTimeout(f.s.context, f.wait)
 	defer cancel()
-	if err := f.s.engine.WaitChanges(ctx, f.after); err != nil {
+	if err := f.await(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // nothing has happened
 		}
@@ -137,6 +137,27 @@ func (f *feed) write(w *streamWriter) error {
 	return nil
 }
 
+// hangupInterval is how often a reader that has nothing to read is looked at, whether it is still there.
+const hangupInterval = 500 * time.Millisecond
+
+var errHungUp = errors.New("the reader has hung up")
+
+// await waits for a change to write. It returns ctx's error where that ends first, and fails where the reader hangs up:
+// its place is for others.
+func (f *feed) await(ctx context.Context) error {
+	for {
+		look, cancel := context.WithTimeout(ctx, hangupInterval)
+		err := f.s.engine.WaitChanges(look, f.after)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if hungUp(f.out.conn) {
+			return errHungUp
+		}
+	}
+}
+
 // follow writes events until the reader goes away or the server stops.
 func (f *feed) follow() error {
 	if err := f.out.Flush(); err != nil {
@@ -144,7 +165,7 @@ func (f *feed) follow() error {
 	}
 	for {
 		ctx, cancel := context.WithTimeout(f.s.context, heartbeat)
-		err := f.s.engine.WaitChanges(ctx, f.after)
+		err := f.await(ctx)
 		cancel()
 		switch {
 		case f.s.context.Err() != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"strings"
 	"time"
@@ -51,6 +52,17 @@ func isJSON(media []byte) bool {
 
 // body returns a request's whole body, up to the limit.
 func (s *Server) body(c *call) ([]byte, error) {
+	if c.bodyRead {
+		return c.body, nil
+	}
+	body, err := s.readBody(c)
+	if err == nil {
+		c.body, c.bodyRead = body, true
+	}
+	return body, err
+}
+
+func (s *Server) readBody(c *call) ([]byte, error) {
 	if c.ctx.Request.Header.ContentLength() > s.options.BodyBytesMax {
 		return nil, s.tooLarge(c)
 	}
@@ -60,19 +72,30 @@ func (s *Server) body(c *call) ([]byte, error) {
 			detail: "Content-Encoding is " + quoteShort(encoding) + ", which only imports understand",
 		}
 	}
-	stream := c.ctx.RequestBodyStream()
+	stream := c.bodyStream()
 	if stream == nil {
 		return c.ctx.Request.Body(), nil
 	}
 	body, err := io.ReadAll(io.LimitReader(stream, int64(s.options.BodyBytesMax)+1))
 	if err != nil {
 		c.ctx.SetConnectionClose()
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			return nil, s.tooSlow()
+		}
 		return nil, &problem{status: fasthttp.StatusBadRequest, kind: "body", title: "The body did not arrive whole", detail: err.Error()}
 	}
 	if len(body) > s.options.BodyBytesMax {
 		return nil, s.tooLarge(c)
 	}
 	return body, nil
+}
+
+// tooSlow is the answer to a request that did not arrive in time.
+func (s *Server) tooSlow() *problem {
+	return &problem{
+		status: fasthttp.StatusRequestTimeout, kind: "timeout", title: "The request took too long to arrive",
+		detail: fmt.Sprintf("it has %v to arrive", s.options.ReadTimeout),
+	}
 }
 
 func (s *Server) tooLarge(c *call) error {

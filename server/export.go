@@ -38,7 +38,7 @@ func (s *Server) getExport(c *call) error {
 	}
 	h := &c.ctx.Response.Header
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
-	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Add(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 	h.SetContentType(map[string]string{"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}[format])
 	encoding := exportEncoding(c.ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding))
 	if encoding != "" {

@@ -18,6 +18,12 @@ func checkFraming(h *fasthttp.RequestHeader) *problem {
 		}
 	}
 	raw := h.RawHeaders()
+	if bytes.IndexByte(raw, 0) >= 0 {
+		return badFraming("a header holds a NUL byte (RFC 9110, section 5.5)")
+	}
+	if n := bytes.Count(raw, crlf); n != bytes.Count(raw, crlf[:1]) || n != bytes.Count(raw, crlf[1:]) {
+		return badFraming("a header line ends in CR or LF alone, not in both (RFC 9112, section 2.2)")
+	}
 	for i := bytes.IndexByte(raw, '\n'); i >= 0; {
 		rest := raw[i+1:]
 		if len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
@@ -34,6 +40,8 @@ func checkFraming(h *fasthttp.RequestHeader) *problem {
 	}
 	return nil
 }
+
+var crlf = []byte("\r\n")
 
 func badFraming(detail string) *problem {
 	return &problem{status: fasthttp.StatusBadRequest, kind: "framing", title: "The request is ambiguous", detail: detail}

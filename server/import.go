@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"strings"
 
@@ -33,29 +34,26 @@ func (s *Server) postImport(c *call) error {
 	}
 	if int64(c.ctx.Request.Header.ContentLength()) > s.options.ImportBytesMax {
 		c.ctx.SetConnectionClose()
-		return &problem{
-			status: fasthttp.StatusRequestEntityTooLarge, kind: "too-large", title: "The body is too large",
-			detail: "at most " + strconv.FormatInt(s.options.ImportBytesMax, 10) + " bytes are taken",
-		}
+		return tooLargeFile("as sent", s.options.ImportBytesMax)
 	}
 	rows, closer, err := s.importRows(c)
 	if err != nil {
-		return err
+		c.ctx.SetConnectionClose() // the rest of the body is not read
+		return s.readProblem(err)
 	}
+	defer closer.Close() // it has been read to its end, or no longer matters
 	im, err := s.engine.BeginImport(c.query.value("id"), mode, dryRun)
 	if err != nil {
-		return errors.Join(err, closer.Close())
+		c.ctx.SetConnectionClose()
+		return err
 	}
 	j := importJob{im: im, rows: rows}
 	err = j.run()
 	report, closeErr := im.Close()
 	if err = errors.Join(err, closeErr); err != nil {
-		// What was carried out stays carried out; a repeatable import can be sent again. The rest of the body is not read.
+		// What was carried out stays carried out; a repeatable import can be sent again.
 		c.ctx.SetConnectionClose()
-		return j.interrupted(err, &report)
-	}
-	if err := closer.Close(); err != nil {
-		return err
+		return j.interrupted(s.readProblem(err), &report)
 	}
 	c.out = j.appendReport(c.out, &report)
 	c.json(fasthttp.StatusOK)
@@ -64,11 +62,19 @@ func (s *Server) postImport(c *call) error {
 
 // importRows returns a reader of the body's rows.
 func (s *Server) importRows(c *call) (rowReader, io.Closer, error) {
+	switch encoding := string(bytes.ToLower(c.ctx.Request.Header.ContentEncoding())); encoding {
+	case "", "identity", "gzip", "x-gzip", "zstd": // the first bytes tell which
+	default:
+		return nil, nil, &problem{
+			status: fasthttp.StatusUnsupportedMediaType, kind: "encoding", title: "The body is compressed in an unknown way",
+			detail: "Content-Encoding is " + quoteShort([]byte(encoding)) + ", want gzip or zstd",
+		}
+	}
 	var in io.Reader = bytes.NewReader(c.ctx.Request.Body())
-	if stream := c.ctx.RequestBodyStream(); stream != nil {
+	if stream := c.bodyStream(); stream != nil {
 		in = &deadlineReader{stream, c.ctx.Conn(), s.options.ReadTimeout}
 	}
-	in = &cappedReader{in, s.options.ImportBytesMax}
+	in = &cappedReader{in, s.options.ImportBytesMax, tooLargeFile("as sent", s.options.ImportBytesMax)}
 	plain, closer, err := unpack(in, s.options.ImportUnpackedMax)
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +84,7 @@ func (s *Server) importRows(c *call) (rowReader, io.Closer, error) {
 		return nil, nil, errors.Join(err, closer.Close())
 	}
 	if format == "ndjson" {
-		return &jsonReader{in: plain}, closer, nil
+		return &jsonReader{lineReader{in: plain}}, closer, nil
 	}
 	rows, err := newCSVReader(plain)
 	if err != nil {
@@ -195,13 +201,22 @@ func (j *importJob) appendCounts(dst []byte, r *engine.ImportReport) []byte {
 	return dst
 }
 
-// interrupted is the answer to an import that could not be carried out to its end: the error, and what became of the
-// rows before it.
-func (j *importJob) interrupted(err error, r *engine.ImportReport) error {
+// readProblem returns the answer to an import whose body could not be read to its end: as the client went away, or was
+// too slow, or sent what can't be unpacked.
+func (s *Server) readProblem(err error) *problem {
 	p := problemOf(err)
-	if p.kind == "internal" { // reading failed: the client went away, or sent what can't be unpacked
-		p = &problem{status: fasthttp.StatusBadRequest, kind: "body", title: "The body could not be read to its end", detail: err.Error()}
+	if p.kind != "internal" {
+		return p
 	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		return s.tooSlow()
+	}
+	return &problem{status: fasthttp.StatusBadRequest, kind: "body", title: "The body could not be read to its end", detail: err.Error()}
+}
+
+// interrupted is the answer to an import that could not be carried out to its end: why, and what became of the rows
+// before it.
+func (j *importJob) interrupted(p *problem, r *engine.ImportReport) error {
 	before := p.extend
 	out := *p
 	out.extend = func(dst []byte) []byte {

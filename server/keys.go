@@ -82,6 +82,9 @@ type Key struct {
 type Keys struct {
 	path    string
 	current atomic.Pointer[keySet]
+	// needed is set once there were keys: with the last one revoked, or the file gone, nobody is let in, instead of
+	// everybody.
+	needed atomic.Bool
 }
 
 type keySet struct {
@@ -127,17 +130,22 @@ func (k *Keys) Reload() error {
 		if known.scopes, err = ParseScopes(key.Scopes); err != nil {
 			return fmt.Errorf("API keys: %s: key %s: %w", k.path, key.ID, err)
 		}
-		if n, err := hex.Decode(known.hash[:], []byte(key.Hash)); err != nil || n != len(known.hash) {
+		hash, err := hex.DecodeString(key.Hash)
+		if err != nil || len(hash) != len(known.hash) {
 			return fmt.Errorf("API keys: %s: key %s has no sound hash", k.path, key.ID)
 		}
+		copy(known.hash[:], hash)
 		set.byID[key.ID] = known
 	}
 	k.current.Store(set)
+	if len(set.byID) > 0 {
+		k.needed.Store(true)
+	}
 	return nil
 }
 
-// Any reports whether there are keys at all.
-func (k *Keys) Any() bool { return k != nil && len(k.current.Load().byID) > 0 }
+// Any reports whether there are keys, or were since they were loaded: whether a request needs one.
+func (k *Keys) Any() bool { return k != nil && k.needed.Load() }
 
 // find returns the key that a bearer holds.
 func (k *Keys) find(bearer string, now time.Time) (*knownKey, bool) {

@@ -23,11 +23,11 @@ const (
 	laneStream
 )
 
-// gate lets a bounded number of writes run at a time and a bounded number wait, those of laneFinish first.
+// gate lets a bounded number of writes run at a time and a bounded number of each lane wait, those of laneFinish first.
 type gate struct {
 	places  int64 // writes at a time
 	kept    int64 // of those, places that only laneFinish may take
-	queue   int
+	queue   int   // how many may wait, by lane: a flood of reservations must not turn commits away
 	timeout time.Duration
 
 	running atomic.Int64
@@ -61,14 +61,17 @@ func (g *gate) enter(l lane) bool {
 	}
 	w := &waiter{admitted: make(chan struct{})}
 	g.mu.Lock()
-	if int(g.waiting.Load()) >= g.queue {
+	q := &g.queues[l-laneFinish]
+	g.waiting.Add(1)
+	*q = append(*q, w)
+	g.admit() // there may be a place: one became free just now, or those who wait may not have it
+	if len(*q) > g.queue {
+		(*q)[len(*q)-1] = nil
+		*q = (*q)[:len(*q)-1] // ourselves: nobody came since
+		g.waiting.Add(-1)
 		g.mu.Unlock()
 		return false
 	}
-	g.waiting.Add(1)
-	q := &g.queues[l-laneFinish]
-	*q = append(*q, w)
-	g.admit() // a place may have become free before we stood in line
 	g.mu.Unlock()
 	timer := time.NewTimer(g.timeout)
 	defer timer.Stop()

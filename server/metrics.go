@@ -81,6 +81,7 @@ func NewMetrics(version string) *Metrics {
 	for _, name := range laneNames {
 		m.overload.WithLabelValues(name)
 	}
+	m.overload.WithLabelValues(connectionLane)
 	return m
 }
 
@@ -98,6 +99,11 @@ func (m *Metrics) Observer() *engine.Observer {
 }
 
 var laneNames = map[lane]string{laneFinish: "finish", laneWrite: "write", laneImport: "import", laneStream: "stream"}
+
+// connectionLane is the lane of connections that are turned away before they send a request.
+const connectionLane = "connection"
+
+func (m *Metrics) refusedConnection() { m.overload.WithLabelValues(connectionLane).Inc() }
 
 func (m *Metrics) overloaded(l lane) { m.overload.WithLabelValues(laneNames[l]).Inc() }
 
@@ -232,7 +238,7 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descClock, st.ClockOffset.Seconds())
 	gauge(descDiskFull, boolean(st.DiskFull))
 	gauge(descDiskFree, float64(st.DiskFree))
-	gauge(descReady, boolean(!s.draining.Load()))
+	gauge(descReady, boolean(s.Ready()))
 	gauge(descRunning, float64(s.gate.running.Load()))
 	gauge(descWaiting, float64(s.gate.waiting.Load()))
 	gauge(descImports, float64(len(s.imports)))

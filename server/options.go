@@ -39,7 +39,7 @@ type Options struct {
 
 	// Writes is the number of writes under way at a time, and WriteQueue how many more may wait for a place, for at most
 	// QueueTimeout; what exceeds them is answered with 503. An eighth of the places is kept for commits, releases and
-	// extensions, which also go first in the queue. Default 4,096, 8,192 and 1 second.
+	// extensions, which have a queue of their own, as long, that goes first. Default 4,096, 8,192 and 1 second.
 	Writes, WriteQueue int
 	QueueTimeout       time.Duration
 	// Imports is the number of imports at a time, and Streams of exports, change feeds and backups. Default 2 and 256.

@@ -172,7 +172,9 @@ func (s *Server) finish(c *call, do func(*engine.FinishRequest) (engine.Reservat
 		return err
 	}
 	var in finishRequest
-	if c.ctx.Request.Header.ContentLength() != 0 {
+	if body, err := s.body(c); err != nil {
+		return err
+	} else if len(body) > 0 {
 		if err := s.decode(c, &in); err != nil {
 			return err
 		}

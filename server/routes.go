@@ -237,6 +237,12 @@ func (s *Server) dispatch(c *call) (*route, error) {
 			return rt, err
 		}
 	}
+	if rt.lane == laneFinish || rt.lane == laneWrite {
+		// A place is for work, not for waiting until a slow client has sent its body.
+		if _, err := s.body(c); err != nil {
+			return rt, err
+		}
+	}
 	leave, p := s.enter(rt.lane)
 	if p != nil {
 		return rt, p

@@ -3,7 +3,6 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
 )
@@ -42,10 +42,14 @@ const lineBytesMax = 64 << 10
 
 // csvReader reads rows of comma-separated values (RFC 4180) with a header, in any order of columns. The delimiter is
 // found out from the header: comma, semicolon, tab or bar.
+//
+// A row is a line. RFC 4180 lets values in quotes hold line breaks, but no value of a stock file can: so a quote that is
+// left open spoils its own row, not those that follow.
 type csvReader struct {
-	in      *csv.Reader
-	budget  *budgetReader
+	in      lineReader
+	comma   byte
 	columns []string
+	values  []string
 }
 
 // Columns that a stock file can have. Those of an export that say nothing new are passed over.
@@ -55,23 +59,21 @@ var (
 )
 
 func newCSVReader(in *bufio.Reader) (*csvReader, error) {
-	head, err := in.Peek(4096)
-	if len(head) == 0 && err != nil {
-		return nil, noHeader(err)
+	r := &csvReader{in: lineReader{in: in}}
+	head, tooLong, err := r.in.next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, invalidField("body", "empty", "a header line such as sku,location,on_hand")
+	case err != nil:
+		return nil, err
+	case tooLong:
+		return nil, invalidField("header", "longer than "+itoa(lineBytesMax)+" bytes", "a line such as sku,location,on_hand")
 	}
-	if i := bytes.IndexByte(head, '\n'); i >= 0 {
-		head = head[:i]
+	r.comma = delimiterOf(head)
+	if err := r.split(string(head)); err != nil {
+		return nil, invalidField("header", err.Error(), "a line such as sku,location,on_hand")
 	}
-	budget := &budgetReader{in, budgetBytes}
-	r := &csvReader{in: csv.NewReader(budget), budget: budget}
-	r.in.Comma = delimiterOf(head)
-	r.in.FieldsPerRecord = -1 // counted here, to go on after a bad row
-	r.in.ReuseRecord = true
-	record, err := r.in.Read()
-	if err != nil {
-		return nil, noHeader(err)
-	}
-	for _, name := range record {
+	for _, name := range r.values {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !slices.Contains(stockColumns, name) && !slices.Contains(passedColumns, name) {
 			return nil, invalidField("header", strconv.Quote(short(name)), "columns "+strings.Join(stockColumns, ", "))
@@ -89,22 +91,11 @@ func newCSVReader(in *bufio.Reader) (*csvReader, error) {
 	return r, nil
 }
 
-func noHeader(err error) error {
-	if errors.Is(err, io.EOF) {
-		return invalidField("body", "empty", "a header line such as sku,location,on_hand")
-	}
-	var broken *csv.ParseError
-	if errors.As(err, &broken) {
-		return invalidField("header", err.Error(), "a line such as sku,location,on_hand")
-	}
-	return err
-}
-
 // delimiterOf returns which delimiter a header uses most.
-func delimiterOf(head []byte) rune {
-	best, most := ',', bytes.Count(head, []byte{','})
-	for _, d := range ";\t|" {
-		if n := bytes.Count(head, []byte(string(d))); n > most {
+func delimiterOf(head []byte) byte {
+	best, most := byte(','), bytes.Count(head, []byte{','})
+	for _, d := range []byte(";\t|") {
+		if n := bytes.Count(head, []byte{d}); n > most {
 			best, most = d, n
 		}
 	}
@@ -113,24 +104,82 @@ func delimiterOf(head []byte) rune {
 
 func (r *csvReader) next(row *stockRow) (line int, err error) {
 	row.reset()
-	r.budget.left = budgetBytes
-	record, err := r.in.Read()
-	if broken := (*csv.ParseError)(nil); errors.As(err, &broken) {
-		row.fail("row", broken.Err.Error(), "values in the form of RFC 4180")
-		return broken.StartLine, nil
+	text, tooLong, err := r.in.next()
+	line = r.in.line
+	switch {
+	case err != nil:
+		return line, err
+	case tooLong:
+		row.fail("row", "longer than "+itoa(lineBytesMax)+" bytes", "a shorter line")
+		return line, nil
 	}
-	if err != nil {
-		return 0, err
+	if err := r.split(string(text)); err != nil {
+		row.fail("row", err.Error(), "values in the form of RFC 4180, without line breaks")
+		return line, nil
 	}
-	line, _ = r.in.FieldPos(0)
-	if len(record) != len(r.columns) {
-		row.fail("row", fmt.Sprintf("%d values", len(record)), fmt.Sprintf("%d, as in the header", len(r.columns)))
+	if len(r.values) != len(r.columns) {
+		row.fail("row", fmt.Sprintf("%d values", len(r.values)), fmt.Sprintf("%d, as in the header", len(r.columns)))
 		return line, nil
 	}
 	for i, name := range r.columns {
-		row.set(name, record[i])
+		row.set(name, r.values[i])
 	}
 	return line, nil
+}
+
+var (
+	errQuoteOpen   = errors.New("a value with a quote that is left open")
+	errQuoteInside = errors.New("a value with a quote inside that is not doubled")
+)
+
+// split cuts a line into r.values.
+func (r *csvReader) split(line string) error {
+	r.values = r.values[:0]
+	for more := true; more; {
+		var value string
+		if strings.HasPrefix(line, `"`) {
+			var ok bool
+			if value, line, ok = cutQuoted(line[1:]); !ok {
+				return errQuoteOpen
+			}
+			if more = line != ""; more && line[0] != r.comma {
+				return errQuoteInside
+			}
+			if more {
+				line = line[1:]
+			}
+		} else {
+			at := strings.IndexByte(line, r.comma)
+			if more = at >= 0; more {
+				value, line = line[:at], line[at+1:]
+			} else {
+				value = line
+			}
+			if strings.IndexByte(value, '"') >= 0 {
+				return errQuoteInside
+			}
+		}
+		r.values = append(r.values, value)
+	}
+	return nil
+}
+
+// cutQuoted returns the value whose opening quote came just before s, and what follows its closing one.
+func cutQuoted(s string) (value, rest string, ok bool) {
+	doubled := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '"':
+		case i+1 < len(s) && s[i+1] == '"':
+			doubled = true
+			i++
+		case doubled:
+			return strings.ReplaceAll(s[:i], `""`, `"`), s[i+1:], true
+		default:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return "", "", false
 }
 
 // set sets a member from the text of a column. An empty text leaves the member as it is in stock.
@@ -169,12 +218,8 @@ func (r *stockRow) set(name, text string) {
 	}
 }
 
-// jsonReader reads rows of newline-delimited JSON objects. Empty lines are passed over.
-type jsonReader struct {
-	in   *bufio.Reader
-	line int
-	long []byte
-}
+// jsonReader reads rows of newline-delimited JSON objects.
+type jsonReader struct{ in lineReader }
 
 type jsonRow struct {
 	SKU         string `json:"sku"`
@@ -189,44 +234,61 @@ type jsonRow struct {
 }
 
 func (r *jsonReader) next(row *stockRow) (line int, err error) {
+	row.reset()
+	text, tooLong, err := r.in.next()
+	line = r.in.line
+	switch {
+	case err != nil:
+		return line, err
+	case tooLong:
+		row.fail("row", "longer than "+itoa(lineBytesMax)+" bytes", "a shorter line")
+		return line, nil
+	}
+	var in jsonRow
+	if err := json.Unmarshal(text, &in, json.RejectUnknownMembers(true)); err != nil {
+		row.Err = decodeProblem(err)
+		return line, nil
+	}
+	row.SKU, row.Location = in.SKU, in.Location
+	row.OnHand, row.SafetyStock, row.Blocked = in.OnHand, in.SafetyStock, in.Blocked
+	return line, nil
+}
+
+// lineReader reads lines that are not too long.
+type lineReader struct {
+	in   *bufio.Reader
+	line int // number of the last line read, from 1
+	text []byte
+}
+
+// next returns the next line that is not blank, without its end. Of one that is too long it passes over the whole. Where
+// reading fails, the line so far is not returned: it could end anywhere.
+func (r *lineReader) next() (text []byte, tooLong bool, err error) {
 	for {
-		row.reset()
-		text, tooLong, err := r.readLine()
-		if len(text) == 0 && !tooLong && err != nil {
-			return r.line, err
+		text, tooLong, err = r.read()
+		if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0 && !tooLong) {
+			return nil, false, err
 		}
 		r.line++
-		if tooLong {
-			row.fail("row", fmt.Sprintf("longer than %d bytes", lineBytesMax), "a shorter line")
-			return r.line, nil
+		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\r'})
+		if tooLong || len(bytes.TrimSpace(text)) > 0 {
+			return text, tooLong, nil
 		}
-		if text = bytes.TrimSpace(text); len(text) == 0 {
-			continue
-		}
-		var in jsonRow
-		if err := json.Unmarshal(text, &in, json.RejectUnknownMembers(true)); err != nil {
-			row.Err = decodeProblem(err)
-			return r.line, nil
-		}
-		row.SKU, row.Location = in.SKU, in.Location
-		row.OnHand, row.SafetyStock, row.Blocked = in.OnHand, in.SafetyStock, in.Blocked
-		return r.line, nil
 	}
 }
 
-// readLine returns the next line. Of one that is too long it returns nothing, and passes over the rest.
-func (r *jsonReader) readLine() (text []byte, tooLong bool, err error) {
-	r.long = r.long[:0]
+func (r *lineReader) read() (text []byte, tooLong bool, err error) {
+	r.text = r.text[:0]
 	for {
 		part, err := r.in.ReadSlice('\n')
 		if !tooLong {
-			r.long = append(r.long, part...)
+			r.text = append(r.text, part...)
 		}
-		if tooLong = tooLong || len(r.long) > lineBytesMax; tooLong {
-			r.long = r.long[:0]
+		if tooLong = tooLong || len(r.text) > lineBytesMax; tooLong {
+			r.text = r.text[:0]
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return r.long, tooLong, err
+			return r.text, tooLong, err
 		}
 	}
 }
@@ -255,46 +317,32 @@ func unpack(in io.Reader, most int64) (*bufio.Reader, io.Closer, error) {
 		}
 		plain, closer = z, z.IOReadCloser()
 	}
-	out := bufio.NewReaderSize(&cappedReader{plain, most}, 64<<10)
+	out := bufio.NewReaderSize(&cappedReader{plain, most, tooLargeFile("after decompression", most)}, 64<<10)
 	if mark, _ := out.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		_, _ = out.Discard(3)
 	}
 	return out, closer, nil
 }
 
-// budgetReader fails once more than left bytes were read: a quote that is never closed must not be followed through
-// gigabytes.
-type budgetReader struct {
-	io.Reader
-	left int
-}
-
-// budgetBytes is what may be read for one row: the row, and what the CSV reader reads ahead.
-const budgetBytes = lineBytesMax + 4096
-
-func (r *budgetReader) Read(p []byte) (int, error) {
-	if r.left <= 0 {
-		return 0, invalidField("row", fmt.Sprintf("longer than %d bytes", lineBytesMax), "shorter rows; is a quote left open?")
-	}
-	n, err := r.Reader.Read(p[:min(len(p), r.left)])
-	r.left -= n
-	return n, err
-}
-
 // cappedReader fails once more than left bytes were read.
 type cappedReader struct {
 	io.Reader
 	left int64
+	err  error
 }
 
 func (r *cappedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if r.left -= int64(n); r.left < 0 {
-		return 0, errUnpackedTooLarge
+		return 0, r.err
 	}
 	return n, err
 }
 
-var errUnpackedTooLarge = &problem{
-	status: 413, kind: "too-large", title: "The file is too large", detail: "after decompression it is larger than the server takes",
+// tooLargeFile is the answer to a stock file of more bytes than the server takes, as sent or after decompression.
+func tooLargeFile(what string, most int64) *problem {
+	return &problem{
+		status: fasthttp.StatusRequestEntityTooLarge, kind: "too-large", title: "The file is too large",
+		detail: fmt.Sprintf("at most %d bytes are taken %s", most, what),
+	}
 }

@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -31,8 +33,12 @@ type Server struct {
 	// context ends when the server drains: streams that would go on for ever end with it.
 	context context.Context
 	cancel  context.CancelFunc
-	// background counts the goroutines that write streamed answers.
-	background sync.WaitGroup
+	// streaming counts the goroutines that write streamed answers.
+	streaming atomic.Int64
+
+	// mu guards listeners.
+	mu        sync.Mutex
+	listeners []*connections
 }
 
 // New returns a server for an engine. m must be those that the engine's Observer came from.
@@ -57,8 +63,7 @@ func New(e *engine.Engine, m *Metrics, options Options) (*Server, error) {
 		Handler:                      s.serve,
 		ErrorHandler:                 s.badRequest,
 		Name:                         "onhand",
-		Concurrency:                  options.ConnectionsMax,
-		MaxConnsPerIP:                options.ConnectionsPerIPMax,
+		Concurrency:                  math.MaxInt32, // connections.go keeps the limit, and says so as a problem
 		ReadBufferSize:               options.HeaderBytesMax,
 		MaxRequestBodySize:           options.BodyBytesMax,
 		ReadTimeout:                  options.ReadTimeout,
@@ -84,30 +89,59 @@ func (s *Server) Serve(ln net.Listener) error {
 	if address := ln.Addr().String(); !s.options.Keys.Any() && !s.options.Open && !IsLoopback(address) && ln.Addr().Network() != "unix" {
 		return fmt.Errorf("listening on %s would let everyone in: make an API key first, or say explicitly that the server is to be open", address)
 	}
+	bounded := newConnections(ln, &s.options, s.metrics.refusedConnection)
+	s.mu.Lock()
+	s.listeners = append(s.listeners, bounded)
+	s.mu.Unlock()
 	if s.options.TLS != nil {
-		s.http.TLSConfig = s.options.TLS
-		return s.http.ServeTLS(ln, "", "")
+		return s.http.Serve(tls.NewListener(bounded, s.options.TLS))
 	}
-	return s.http.Serve(ln)
+	return s.http.Serve(bounded)
 }
 
-// Shutdown stops taking connections, lets the requests under way finish, and returns when they have, or with ctx's error.
-// The engine is still open then. Ready answers false from the beginning.
+// Shutdown stops taking connections, lets the requests under way finish, and returns when they have. When ctx ends
+// first, the connections still open are cut off and ctx's error is returned. Either way nothing uses the engine any more,
+// unless the error is ErrBusy. The engine is still open then. Ready answers false from the beginning.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.cancel()
-	err := s.http.ShutdownWithContext(ctx)
-	done := make(chan struct{})
-	go func() {
-		s.background.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, ctx.Err())
+	err := errors.Join(s.http.ShutdownWithContext(ctx), s.awaitIdle(ctx))
+	if ctx.Err() == nil {
+		return err
+	}
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		if closeErr := l.closeAll(); closeErr != nil {
+			s.options.Log.Debug("connections were cut off", "error", closeErr)
+		}
+	}
+	s.mu.Unlock()
+	cut, cancel := context.WithTimeout(context.Background(), cutTimeout)
+	defer cancel()
+	if s.awaitIdle(cut) != nil {
+		return errors.Join(err, ErrBusy)
 	}
 	return err
+}
+
+// ErrBusy says that requests are still being carried out, though their connections are gone.
+var ErrBusy = errors.New("requests are still being carried out")
+
+// cutTimeout is how long a request may go on once its connection was cut off: it waits for the disk at most.
+const cutTimeout = 10 * time.Second
+
+// awaitIdle waits until no connection is served and no stream is written.
+func (s *Server) awaitIdle(ctx context.Context) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for s.streaming.Load() > 0 || s.http.GetOpenConnectionsCount() > 0 {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Ready reports whether the server takes requests.
@@ -134,17 +168,20 @@ func (s *Server) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	p := &problem{status: fasthttp.StatusBadRequest, kind: "framing", title: "The request is not HTTP as we know it", detail: err.Error()}
 	var small *fasthttp.ErrSmallBuffer
 	var timeout net.Error
+	var notTLS tls.RecordHeaderError
 	switch {
+	case errors.As(err, &notTLS) && notTLS.Conn != nil:
+		// What fasthttp sends would never leave the TLS connection; the client that speaks plainly is told so plainly.
+		answerBare(notTLS.Conn, &problem{
+			status: fasthttp.StatusBadRequest, kind: "framing", title: "This port speaks TLS", detail: "use https",
+		})
 	case errors.As(err, &small):
 		p = &problem{
 			status: fasthttp.StatusRequestHeaderFieldsTooLarge, kind: "too-large", title: "The headers are too large",
 			detail: fmt.Sprintf("at most %d bytes are taken", s.options.HeaderBytesMax),
 		}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		p = &problem{
-			status: fasthttp.StatusRequestTimeout, kind: "timeout", title: "The request took too long to arrive",
-			detail: fmt.Sprintf("it has %v to arrive", s.options.ReadTimeout),
-		}
+		p = s.tooSlow()
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		p = problemOf(s.tooLarge(c))
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -11,13 +12,18 @@ import (
 // request's place in its lane is given back when write returns. An error that comes up on the way can no longer be told
 // to the client but by cutting the body short: the connection is closed without the last chunk, which every HTTP client
 // notices.
+//
+// A HEAD request is answered without a body, so without beginning to make one.
 func (s *Server) stream(c *call, write func(w *streamWriter) error) {
+	if c.ctx.IsHead() {
+		return
+	}
 	w := &streamWriter{conn: c.ctx.Conn(), timeout: s.options.WriteTimeout, server: s}
 	leave := c.leave
 	c.leave = nil
-	s.background.Add(1)
+	s.streaming.Add(1)
 	c.ctx.SetBodyStreamWriter(func(out *bufio.Writer) {
-		defer s.background.Done()
+		defer s.streaming.Add(-1)
 		defer leave()
 		w.Writer = out
 		err := write(w)
@@ -47,17 +53,58 @@ func (w *streamWriter) Flush() error {
 	return w.Writer.Flush()
 }
 
+// partBytes is the most that is written at a time. A few parts lie between a stream and its connection, so it also bounds
+// what a slow reader costs.
+const partBytes = 32 << 10
+
 // Write implements io.Writer, sending whole buffers as they fill up.
-func (w *streamWriter) Write(p []byte) (int, error) {
+func (w *streamWriter) Write(p []byte) (n int, err error) {
+	for len(p) > partBytes && err == nil {
+		var part int
+		part, err = w.write(p[:partBytes])
+		n += part
+		p = p[partBytes:]
+	}
+	if err != nil {
+		return n, err
+	}
+	part, err := w.write(p)
+	return n + part, err
+}
+
+func (w *streamWriter) write(p []byte) (int, error) {
 	if w.Available() < len(p) {
 		if err := w.Flush(); err != nil {
 			return 0, err
 		}
-		if err := w.conn.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
-			return 0, err
-		}
 	}
 	return w.Writer.Write(p)
+}
+
+// bodyReader reads a request's body as it arrives. Reading fails where the body ends before the length that its headers
+// promised: what has arrived could be half a number.
+type bodyReader struct {
+	stream io.Reader
+	left   int64 // bytes to come, or -1 where the body ends itself (chunked)
+}
+
+// bodyStream returns a reader of the body, or nil where the body has arrived whole.
+func (c *call) bodyStream() io.Reader {
+	stream := c.ctx.RequestBodyStream()
+	if stream == nil {
+		return nil
+	}
+	return &bodyReader{stream, int64(max(c.ctx.Request.Header.ContentLength(), -1))}
+}
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	n, err := r.stream.Read(p)
+	if r.left >= 0 {
+		if r.left -= int64(n); errors.Is(err, io.EOF) && r.left > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	return n, err
 }
 
 // deadlineReader reads a request's body with the read timeout for each part instead of for the whole.

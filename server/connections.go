@@ -1,0 +1,138 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// connections is a listener that bounds how many connections are open, in all and by address, and knows them, so that a
+// stop can end those that don't end by themselves.
+type connections struct {
+	net.Listener
+	max, perIP int
+	plain      bool // no TLS: a refusal can be written before anything was read
+	refused    func()
+
+	// mu guards what follows. It is a leaf, taken once when a connection opens and once when it closes.
+	mu   sync.Mutex
+	open map[*connection]struct{}
+	byIP map[netip.Addr]int
+}
+
+// connection is an accepted connection that is counted until it is closed.
+type connection struct {
+	net.Conn
+	in *connections
+	ip netip.Addr
+}
+
+func newConnections(ln net.Listener, o *Options, refused func()) *connections {
+	return &connections{
+		Listener: ln, max: o.ConnectionsMax, perIP: o.ConnectionsPerIPMax, plain: o.TLS == nil, refused: refused,
+		open: make(map[*connection]struct{}), byIP: make(map[netip.Addr]int),
+	}
+}
+
+// Accept implements net.Listener. Connections beyond a limit are told so and closed.
+func (cs *connections) Accept() (net.Conn, error) {
+	for {
+		accepted, err := cs.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &connection{Conn: accepted, in: cs}
+		if tcp, ok := accepted.RemoteAddr().(*net.TCPAddr); ok {
+			c.ip = tcp.AddrPort().Addr().Unmap()
+		}
+		p := cs.add(c)
+		if p == nil {
+			return c, nil
+		}
+		cs.refused()
+		if cs.plain {
+			answerBare(accepted, p)
+		}
+		_ = accepted.Close()
+	}
+}
+
+func (cs *connections) add(c *connection) *problem {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case len(cs.open) >= cs.max:
+		return &problem{
+			status: fasthttp.StatusServiceUnavailable, kind: "overloaded", title: "Too many connections",
+			detail: fmt.Sprintf("at most %d are kept open", cs.max), retryAfter: 1,
+		}
+	case cs.perIP > 0 && cs.byIP[c.ip] >= cs.perIP:
+		return &problem{
+			status: fasthttp.StatusTooManyRequests, kind: "overloaded", title: "Too many connections from one address",
+			detail: fmt.Sprintf("at most %d are kept open", cs.perIP), retryAfter: 1,
+		}
+	}
+	cs.open[c] = struct{}{}
+	cs.byIP[c.ip]++
+	return nil
+}
+
+// Close implements net.Conn. It may be called more than once.
+func (c *connection) Close() error {
+	c.in.remove(c)
+	return c.Conn.Close()
+}
+
+func (cs *connections) remove(c *connection) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if _, open := cs.open[c]; !open {
+		return
+	}
+	delete(cs.open, c)
+	if cs.byIP[c.ip]--; cs.byIP[c.ip] == 0 {
+		delete(cs.byIP, c.ip)
+	}
+}
+
+// NetConn returns the connection below, as tls.Conn does.
+func (c *connection) NetConn() net.Conn { return c.Conn }
+
+// closeAll closes every connection, whatever is under way on it.
+func (cs *connections) closeAll() error {
+	cs.mu.Lock()
+	all := make([]*connection, 0, len(cs.open))
+	for c := range cs.open {
+		all = append(all, c)
+	}
+	cs.mu.Unlock()
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// bareTimeout is how long a bare answer may take. It fits into the socket's buffer, so it takes no time at all.
+const bareTimeout = 100 * time.Millisecond
+
+// answerBare writes a problem to a connection that no request has been read from.
+func answerBare(conn net.Conn, p *problem) {
+	body := p.append(nil)
+	var out strings.Builder
+	fmt.Fprintf(&out, "HTTP/1.1 %d %s\r\nServer: onhand\r\nConnection: close\r\n", p.status, fasthttp.StatusMessage(p.status))
+	fmt.Fprintf(&out, "Content-Type: %s\r\nContent-Length: %d\r\n", contentProblem, len(body))
+	if p.retryAfter > 0 {
+		fmt.Fprintf(&out, "%s: %d\r\n", fasthttp.HeaderRetryAfter, p.retryAfter)
+	}
+	out.WriteString("\r\n")
+	out.Write(body)
+	_ = conn.SetWriteDeadline(time.Now().Add(bareTimeout))
+	_, _ = conn.Write([]byte(out.String())) // whoever does not take it is cut off either way
+}
