@@ -1,8 +1,10 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -17,7 +19,7 @@ import (
 type connections struct {
 	net.Listener
 	max, perIP int
-	plain      bool // no TLS: a refusal can be written before anything was read
+	tls        *tls.Config // nil = none
 	refused    func()
 
 	// mu guards what follows. It is a leaf, taken once when a connection opens and once when it closes.
@@ -31,11 +33,31 @@ type connection struct {
 	net.Conn
 	in *connections
 	ip netip.Addr
+	readEnd
 }
+
+// secureConnection is TLS on top of one.
+type secureConnection struct {
+	*tls.Conn
+	readEnd
+}
+
+// readEnd remembers whether the other side has ended its sending. It is used by whoever reads.
+type readEnd struct{ seen bool }
+
+func (e *readEnd) note(n int, err error) (int, error) {
+	e.seen = e.seen || errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (e *readEnd) endSeen() bool { return e.seen }
+
+func (c *connection) Read(p []byte) (int, error)       { return c.note(c.Conn.Read(p)) }
+func (c *secureConnection) Read(p []byte) (int, error) { return c.note(c.Conn.Read(p)) }
 
 func newConnections(ln net.Listener, o *Options, refused func()) *connections {
 	return &connections{
-		Listener: ln, max: o.ConnectionsMax, perIP: o.ConnectionsPerIPMax, plain: o.TLS == nil, refused: refused,
+		Listener: ln, max: o.ConnectionsMax, perIP: o.ConnectionsPerIPMax, tls: o.TLS, refused: refused,
 		open: make(map[*connection]struct{}), byIP: make(map[netip.Addr]int),
 	}
 }
@@ -52,11 +74,14 @@ func (cs *connections) Accept() (net.Conn, error) {
 			c.ip = tcp.AddrPort().Addr().Unmap()
 		}
 		p := cs.add(c)
-		if p == nil {
+		switch {
+		case p == nil && cs.tls == nil:
 			return c, nil
+		case p == nil:
+			return &secureConnection{Conn: tls.Server(c, cs.tls)}, nil
 		}
 		cs.refused()
-		if cs.plain {
+		if cs.tls == nil { // with TLS nothing can be said before the handshake, which would have to be waited for
 			answerBare(accepted, p)
 		}
 		_ = accepted.Close()

@@ -35,8 +35,13 @@ func checkFraming(h *fasthttp.RequestHeader) *problem {
 		}
 		i += 1 + next
 	}
-	if h.ContentLength() == -1 && hasHeader(raw, "content-length:") { // -1 = chunked
-		return badFraming("it has both Content-Length and Transfer-Encoding (RFC 9112, section 6.3)")
+	if hasHeader(raw, "transfer-encoding:") {
+		if hasHeader(raw, "content-length:") {
+			return badFraming("it has both Content-Length and Transfer-Encoding (RFC 9112, section 6.3)")
+		}
+		if h.ContentLength() != -1 { // -1 = chunked
+			return badFraming("its Transfer-Encoding is not chunked (RFC 9112, section 6.1)")
+		}
 	}
 	return nil
 }
@@ -50,15 +55,14 @@ func badFraming(detail string) *problem {
 // hasHeader reports whether a line of raw begins with name, in lower case and with its colon.
 func hasHeader(raw []byte, name string) bool {
 	for len(raw) > 0 {
-		line := raw
-		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
-			line, raw = raw[:i], raw[i+1:]
-		} else {
-			raw = nil
-		}
-		if len(line) >= len(name) && string(bytes.ToLower(line[:len(name)])) == name {
+		if len(raw) >= len(name) && raw[0]|0x20 == name[0] && equalFold(raw[:len(name)], name) {
 			return true
 		}
+		i := bytes.IndexByte(raw, '\n')
+		if i < 0 {
+			return false
+		}
+		raw = raw[i+1:]
 	}
 	return false
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -70,31 +69,30 @@ func (s *Server) importRows(c *call) (rowReader, io.Closer, error) {
 			detail: "Content-Encoding is " + quoteShort([]byte(encoding)) + ", want gzip or zstd",
 		}
 	}
-	var in io.Reader = bytes.NewReader(c.ctx.Request.Body())
+	var in io.Reader
 	if stream := c.bodyStream(); stream != nil {
 		in = &deadlineReader{stream, c.ctx.Conn(), s.options.ReadTimeout}
+	} else {
+		in = bytes.NewReader(c.ctx.Request.Body()) // not in the other case: it would read the stream into memory
 	}
 	in = &cappedReader{in, s.options.ImportBytesMax, tooLargeFile("as sent", s.options.ImportBytesMax)}
 	plain, closer, err := unpack(in, s.options.ImportUnpackedMax)
 	if err != nil {
 		return nil, nil, err
 	}
-	format, err := importFormat(c, plain)
+	format, err := importFormat(c)
 	if err != nil {
 		return nil, nil, errors.Join(err, closer.Close())
 	}
-	if format == "ndjson" {
-		return &jsonReader{lineReader{in: plain}}, closer, nil
-	}
-	rows, err := newCSVReader(plain)
+	rows, err := newRowReader(plain, format)
 	if err != nil {
 		return nil, nil, errors.Join(err, closer.Close())
 	}
 	return rows, closer, nil
 }
 
-// importFormat returns the format that is asked for, or that Content-Type names, or that the first byte gives away.
-func importFormat(c *call, in *bufio.Reader) (string, error) {
+// importFormat returns the format that is asked for, or that Content-Type names, or "" where the first byte is to tell.
+func importFormat(c *call) (string, error) {
 	if text := c.query.value("format"); text != "" {
 		if text != "csv" && text != "ndjson" {
 			return "", invalidField("format", quoteShort([]byte(text)), "csv or ndjson")
@@ -108,10 +106,7 @@ func importFormat(c *call, in *bufio.Reader) (string, error) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
 		return "ndjson", nil
 	}
-	if first, err := in.Peek(1); err == nil && first[0] == '{' {
-		return "ndjson", nil
-	}
-	return "csv", nil
+	return "", nil
 }
 
 // importJob is an import under way.

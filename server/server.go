@@ -93,9 +93,6 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
 	s.listeners = append(s.listeners, bounded)
 	s.mu.Unlock()
-	if s.options.TLS != nil {
-		return s.http.Serve(tls.NewListener(bounded, s.options.TLS))
-	}
 	return s.http.Serve(bounded)
 }
 

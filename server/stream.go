@@ -81,11 +81,12 @@ func (w *streamWriter) write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// bodyReader reads a request's body as it arrives. Reading fails where the body ends before the length that its headers
-// promised: what has arrived could be half a number.
+// bodyReader reads a request's body as it arrives. Reading fails where the client stops before the end that its headers
+// or chunks promised: what has arrived could be half a number.
 type bodyReader struct {
 	stream io.Reader
-	left   int64 // bytes to come, or -1 where the body ends itself (chunked)
+	left   int64       // bytes to come, or -1 where the body ends itself (chunked)
+	ended  func() bool // whether the client has stopped sending
 }
 
 // bodyStream returns a reader of the body, or nil where the body has arrived whole.
@@ -94,15 +95,22 @@ func (c *call) bodyStream() io.Reader {
 	if stream == nil {
 		return nil
 	}
-	return &bodyReader{stream, int64(max(c.ctx.Request.Header.ContentLength(), -1))}
+	r := &bodyReader{stream: stream, left: int64(max(c.ctx.Request.Header.ContentLength(), -1))}
+	if conn, ok := c.ctx.Conn().(interface{ endSeen() bool }); ok {
+		r.ended = conn.endSeen
+	}
+	return r
 }
 
+// Read implements io.Reader. fasthttp takes a connection that ends for a body that does. One that ends between two chunks
+// is told by the connection: nobody would have read on to its end had the last chunk been there.
 func (r *bodyReader) Read(p []byte) (int, error) {
 	n, err := r.stream.Read(p)
 	if r.left >= 0 {
-		if r.left -= int64(n); errors.Is(err, io.EOF) && r.left > 0 {
-			err = io.ErrUnexpectedEOF
-		}
+		r.left -= int64(n)
+	}
+	if errors.Is(err, io.EOF) && (r.left > 0 || r.left < 0 && r.ended != nil && r.ended()) {
+		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
