@@ -49,7 +49,7 @@ func (s *Server) getExport(c *call) error {
 		if err != nil {
 			return err
 		}
-		if err := s.writeExport(packed, format, sku, location); err != nil {
+		if err := writeExport(packed, s.engine, format, sku, location); err != nil {
 			return err
 		}
 		return packed.Close()
@@ -84,7 +84,7 @@ type unpacked struct{ io.Writer }
 
 func (unpacked) Close() error { return nil }
 
-func (s *Server) writeExport(w io.Writer, format, sku, location string) error {
+func writeExport(w io.Writer, e *engine.Engine, format, sku, location string) error {
 	const flushBytes = 32 << 10
 	appendRow := appendCSVRow
 	var out []byte
@@ -93,7 +93,7 @@ func (s *Server) writeExport(w io.Writer, format, sku, location string) error {
 	} else {
 		out = append(out, "sku,location,on_hand,safety_stock,blocked,held,available,sequence\r\n"...)
 	}
-	err := s.engine.EachCell(sku, location, func(cell *engine.Cell) error {
+	err := e.EachCell(sku, location, func(cell *engine.Cell) error {
 		out = appendRow(out, cell)
 		if len(out) < flushBytes {
 			return nil
