@@ -19,8 +19,34 @@ const (
 	overlap
 )
 
-// apply installs a record. It is the only place where changes reach the state, live and replayed alike.
+// apply installs a record. It is the only place where changes reach the state, live and replayed alike; replay calls its
+// parts one by one (install.go).
 func (e *Engine) apply(sequence uint64, r *record.Record, encoded []byte, m mode) {
+	// The end of a reservation is remembered before it leaves the live ones, so that whoever looks in both places finds
+	// it in one.
+	e.applyEnd(sequence, r, m)
+	e.applyState(sequence, r, m)
+	e.applyAnswer(sequence, r, encoded, m)
+}
+
+// applyEnd keeps a reservation that a record ends readable.
+func (e *Engine) applyEnd(sequence uint64, r *record.Record, m mode) {
+	re := &r.Reservation
+	if re.State == 0 {
+		return
+	}
+	if re.First == 0 {
+		re.First = sequence
+	}
+	re.Sequence = sequence
+	if re.State != reservation.Held && r.Kind != record.ReservationRefused {
+		e.ended.remember(re, r.Time, m == overlap)
+	}
+}
+
+// applyState brings cells, live reservations, settings and locations to where a record left them. What it touches of a
+// reservation and of cells lies in the shards of their SKUs.
+func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		e.stock.Put(c.SKU, c.Location, stock.Cell{
@@ -30,7 +56,7 @@ func (e *Engine) apply(sequence uint64, r *record.Record, encoded []byte, m mode
 	switch r.Kind {
 	case record.ReservationHeld, record.ReservationCommitted, record.ReservationReleased, record.ReservationExtended,
 		record.ReservationExpired:
-		e.applyReservation(sequence, r, m)
+		e.applyReservation(r, m)
 	case record.SKUSet:
 		e.applySKU(sequence, &r.SKU)
 	case record.LocationSet:
@@ -40,26 +66,17 @@ func (e *Engine) apply(sequence uint64, r *record.Record, encoded []byte, m mode
 	case record.StockImported:
 		e.imports.note(r.Import, r.Time)
 	}
-	if r.Answer.Asked() {
-		e.answers.remember(sequence, r, encoded, m == overlap)
-	}
 }
 
-// applyReservation installs a reservation as the record left it. Its cells come before, as lines link to them.
-func (e *Engine) applyReservation(sequence uint64, r *record.Record, m mode) {
+// applyReservation brings a live reservation to where a record left it. Its cells come before, as lines link to them.
+func (e *Engine) applyReservation(r *record.Record, m mode) {
 	re := &r.Reservation
-	if re.First == 0 {
-		re.First = sequence
-	}
-	re.Sequence = sequence
 	ref := uint32(0)
-	if m != live || r.Kind != record.ReservationHeld { // a new id is known to be new when live
+	if m == overlap || r.Kind != record.ReservationHeld { // otherwise a new id is known to be new
 		ref = e.reservations.Find(re.ID, nil)
 	}
 	switch {
 	case re.State != reservation.Held:
-		// Remembered first, so that whoever looks in both places finds it in one.
-		e.ended.remember(re, r.Time, m == overlap)
 		if ref != 0 {
 			e.reservations.Remove(ref)
 		}
@@ -67,6 +84,13 @@ func (e *Engine) applyReservation(sequence uint64, r *record.Record, m mode) {
 		e.reservations.Update(ref, re)
 	default:
 		e.insertReservation(re)
+	}
+}
+
+// applyAnswer remembers what a retry will be answered with.
+func (e *Engine) applyAnswer(sequence uint64, r *record.Record, encoded []byte, m mode) {
+	if r.Answer.Asked() {
+		e.answers.remember(sequence, r, encoded, m == overlap)
 	}
 }
 

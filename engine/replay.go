@@ -23,17 +23,9 @@ type replayer struct {
 	marks []*checkMark
 }
 
-// decodedBlock is a block on its way from the goroutine that reads and decodes to the one that installs.
-type decodedBlock struct {
-	data    []byte
-	entries []decodedEntry
-}
-
-type decodedEntry struct {
-	sequence uint64 // 0 = a note
-	encoded  []byte
-	rec      record.Record
-}
+// chunkEntries is how many entries the reader hands on together. A journal written by a few callers has blocks of a few
+// records each.
+const chunkEntries = 2048
 
 func (r *replayer) run() error {
 	first, err := r.e.log.First()
@@ -47,26 +39,25 @@ func (r *replayer) run() error {
 	if err := r.compare(r.base.start); err != nil {
 		return err
 	}
-	blocks := make(chan *decodedBlock, 8)
-	free := make(chan *decodedBlock, 8)
+	chunks := make(chan *chunk, 8)
+	free := make(chan *chunk, 16)
 	stop := make(chan struct{})
 	var readErr error
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		defer close(blocks)
-		readErr = r.read(blocks, free, stop)
+		defer close(chunks)
+		readErr = r.read(chunks, free, stop)
 	})
-	for b := range blocks {
+	in := newInstaller(r.e, r.base.end, replayWorkers(r.audit != nil), free)
+	for c := range chunks {
 		if err == nil {
-			if err = r.install(b); err != nil {
+			if err = r.install(in, c); err != nil {
 				close(stop)
 			}
 		}
-		select {
-		case free <- b:
-		default:
-		}
+		in.release(c)
 	}
+	in.close()
 	reading.Wait()
 	if err = errors.Join(err, readErr); err != nil {
 		return err
@@ -79,57 +70,78 @@ func (r *replayer) run() error {
 }
 
 // read decodes the blocks after the checkpoint's start.
-func (r *replayer) read(blocks chan<- *decodedBlock, free <-chan *decodedBlock, stop <-chan struct{}) error {
-	return r.e.log.Blocks(r.base.start+1, func(b journal.Block) error {
-		var out *decodedBlock
+func (r *replayer) read(chunks chan<- *chunk, free <-chan *chunk, stop <-chan struct{}) error {
+	var out *chunk
+	send := func() error {
 		select {
-		case out = <-free:
-		default:
-			out = new(decodedBlock)
-		}
-		// The block's bytes are good until this function returns; whoever installs them needs them longer.
-		out.data = append(out.data[:0], b.Data...)
-		b.Data = out.data
-		out.entries = out.entries[:0]
-		next := func() *decodedEntry {
-			if len(out.entries) < cap(out.entries) {
-				out.entries = out.entries[:len(out.entries)+1]
-			} else {
-				out.entries = append(slices.Grow(out.entries, 64), decodedEntry{})
-			}
-			return &out.entries[len(out.entries)-1]
-		}
-		err := b.Each(func(sequence uint64, encoded []byte) error {
-			if sequence <= r.base.start {
-				return nil
-			}
-			entry := next()
-			entry.sequence, entry.encoded = sequence, encoded
-			if err := record.Decode(encoded, &entry.rec); err != nil {
-				return fmt.Errorf("change %d: %w", sequence, err)
-			}
-			return nil
-		}, func(note []byte) error {
-			entry := next()
-			entry.sequence, entry.encoded = 0, note
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		select {
-		case blocks <- out:
+		case chunks <- out:
+			out = nil
 			return nil
 		case <-stop:
 			return journal.ErrEnough
 		}
+	}
+	err := r.e.log.Blocks(r.base.start+1, func(b journal.Block) error {
+		if out == nil {
+			select {
+			case out = <-free:
+				out.data, out.entries = out.data[:0], out.entries[:0]
+			default:
+				out = new(chunk)
+			}
+			out.users.Store(1)
+		}
+		if err := out.add(b, r.base.start); err != nil {
+			return err
+		}
+		if len(out.entries) >= chunkEntries {
+			return send()
+		}
+		return nil
+	})
+	if err == nil && out != nil && len(out.entries) > 0 {
+		if err = send(); errors.Is(err, journal.ErrEnough) {
+			err = nil
+		}
+	}
+	return err
+}
+
+// add decodes a block's entries after a sequence.
+func (c *chunk) add(b journal.Block, after uint64) error {
+	// The block's bytes are good until this function returns; whoever installs them needs them longer. Where the copy of
+	// an earlier block moves as this one is appended, its entries keep the old bytes.
+	at := len(c.data)
+	c.data = append(c.data, b.Data...)
+	b.Data = c.data[at:]
+	next := func() *decodedEntry {
+		if len(c.entries) == cap(c.entries) {
+			c.entries = slices.Grow(c.entries, chunkEntries)
+		}
+		c.entries = c.entries[:len(c.entries)+1]
+		return &c.entries[len(c.entries)-1]
+	}
+	return b.Each(func(sequence uint64, encoded []byte) error {
+		if sequence <= after {
+			return nil
+		}
+		entry := next()
+		entry.sequence, entry.encoded = sequence, encoded
+		if err := record.Decode(encoded, &entry.rec); err != nil {
+			return fmt.Errorf("change %d: %w", sequence, err)
+		}
+		return nil
+	}, func(note []byte) error {
+		entry := next()
+		entry.sequence, entry.encoded = 0, note
+		return nil
 	})
 }
 
-func (r *replayer) install(b *decodedBlock) error {
-	r.bytes += int64(len(b.data))
-	for i := range b.entries {
-		entry := &b.entries[i]
+func (r *replayer) install(in *installer, c *chunk) error {
+	r.bytes += int64(len(c.data))
+	for i := range c.entries {
+		entry := &c.entries[i]
 		if entry.sequence == 0 {
 			// A definition counts from the next record on.
 			if err := r.e.applySymbol(entry.encoded, r.base.start+r.records+1); err != nil {
@@ -142,18 +154,24 @@ func (r *replayer) install(b *decodedBlock) error {
 				return err
 			}
 		}
-		m := replay
-		if entry.sequence <= r.base.end {
-			m = overlap
-		}
-		r.e.apply(entry.sequence, &entry.rec, entry.encoded, m)
+		in.add(c, entry)
 		r.last = max(r.last, entry.rec.Time)
 		r.records++
-		if err := r.compare(entry.sequence); err != nil {
-			return err
+		if r.known(entry.sequence) {
+			in.wait(c)
+			if err := r.compare(entry.sequence); err != nil {
+				return err
+			}
 		}
 	}
+	in.flush(c)
 	return nil
+}
+
+// known reports whether the digest of the state at a sequence is known.
+func (r *replayer) known(sequence uint64) bool {
+	return sequence == r.base.end ||
+		slices.ContainsFunc(r.marks, func(m *checkMark) bool { return m.sequence == sequence })
 }
 
 // compare checks the state against the digests that are known of it.

@@ -217,9 +217,31 @@ func (t *Table) Is(ref uint32, id ID) bool {
 // PrefetchID asks for the memory where an id will be indexed.
 func (t *Table) PrefetchID(id ID) {
 	h := t.hash(id)
+	t.ids[h>>58].prefetch(uint32(h))
+}
+
+// PrefetchReference asks for the memory where a reference will be indexed.
+func (t *Table) PrefetchReference(reference []byte) {
+	if len(reference) > 0 {
+		h := t.referenceHash(reference)
+		t.references[h>>58].prefetch(uint32(h))
+	}
+}
+
+// PrefetchReservation asks for the memory of the reservation with an id, if there is one.
+func (t *Table) PrefetchReservation(id ID) {
+	h := t.hash(id)
 	s := &t.ids[h>>58]
 	s.mu.Lock()
-	s.index.Prefetch(uint32(h))
+	search := s.index.Find(uint32(h))
+	ref := search.Next()
+	s.mu.Unlock()
+	t.PrefetchLine(ref)
+}
+
+func (s *stripe) prefetch(hash uint32) {
+	s.mu.Lock()
+	s.index.Prefetch(hash)
 	s.mu.Unlock()
 }
 
