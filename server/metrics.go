@@ -243,7 +243,7 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descWaiting, float64(s.gate.waiting.Load()))
 	gauge(descImports, float64(len(s.imports)))
 	gauge(descStreams, float64(len(s.streams)))
-	gauge(descConnections, float64(s.http.GetOpenConnectionsCount()))
+	gauge(descConnections, float64(s.serving.Load()))
 }
 
 func boolean(v bool) float64 {

@@ -33,8 +33,8 @@ type Server struct {
 	// context ends when the server drains: streams that would go on for ever end with it.
 	context context.Context
 	cancel  context.CancelFunc
-	// streaming counts the goroutines that write streamed answers.
-	streaming atomic.Int64
+	// serving counts the connections that are served, and streaming the goroutines that write streamed answers.
+	serving, streaming atomic.Int64
 
 	// mu guards listeners.
 	mu        sync.Mutex
@@ -76,6 +76,7 @@ func New(e *engine.Engine, m *Metrics, options Options) (*Server, error) {
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLogger{options.Log},
+		ConnState:                    s.countConnection,
 	}
 	if err := m.registry.Register(stateCollector{s}); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
@@ -127,11 +128,20 @@ var ErrBusy = errors.New("requests are still being carried out")
 // cutTimeout is how long a request may go on once its connection was cut off: it waits for the disk at most.
 const cutTimeout = 10 * time.Second
 
+func (s *Server) countConnection(_ net.Conn, state fasthttp.ConnState) {
+	switch state {
+	case fasthttp.StateNew:
+		s.serving.Add(1)
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
+		s.serving.Add(-1)
+	}
+}
+
 // awaitIdle waits until no connection is served and no stream is written.
 func (s *Server) awaitIdle(ctx context.Context) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for s.streaming.Load() > 0 || s.http.GetOpenConnectionsCount() > 0 {
+	for s.streaming.Load() > 0 || s.serving.Load() > 0 {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
