@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"onhand/engine"
+	"onhand/server"
+)
+
+// The documents show what one can ask a server and what it answers. Here it is asked, and must answer that.
+//
+// A block of kind "console" holds commands, "$ curl …", each with its answer, in which indented lines carry the one above
+// on and "…" stands for anything. A block of another kind with a name behind it, such as "csv stock.csv", is a file that
+// commands may send. Each document begins with an empty database.
+const exampleAddress = "http://127.0.0.1:8080"
+
+// exampleWait is how long an answer may take: what is waited for is the machine.
+const exampleWait = time.Minute
+
+var codeBlock = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\S+))?\n(.*?)^```$")
+
+// example is a command and the answer shown under it.
+type example struct {
+	command string
+	answer  []string
+}
+
+func TestDocsExamplesAnswerAsShown(t *testing.T) {
+	total := 0
+	for _, path := range documents(t) {
+		if filepath.Dir(path) != "docs" {
+			continue // README.md speaks of the demo
+		}
+		examples, files := examplesIn(readFromTop(t, path))
+		total += len(examples)
+		if len(examples) == 0 {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			url := serveExamples(t)
+			for _, x := range examples {
+				runExample(t, url, x, files)
+			}
+		})
+	}
+	if total < 20 {
+		t.Errorf("only %d examples were found", total)
+	}
+}
+
+// examplesIn returns the examples of a document, in order, and the files that they send.
+func examplesIn(text string) (examples []example, files map[string]string) {
+	files = make(map[string]string)
+	for _, block := range codeBlock.FindAllStringSubmatch(text, -1) {
+		kind, name, body := block[1], block[2], block[3]
+		if name != "" {
+			files[name] = body
+		}
+		if kind != "console" {
+			continue
+		}
+		var x *example
+		for line := range strings.Lines(body) {
+			line = strings.TrimSuffix(line, "\n")
+			command, begins := strings.CutPrefix(line, "$ ")
+			switch {
+			case begins:
+				examples = append(examples, example{command: command})
+				x = &examples[len(examples)-1]
+			case strings.Count(x.command, "'")%2 == 1: // a shell reads on until the quote is closed
+				x.command += "\n" + line
+			case len(x.answer) > 0 && strings.HasPrefix(line, " "):
+				x.answer[len(x.answer)-1] += strings.TrimSpace(line)
+			default:
+				x.answer = append(x.answer, line)
+			}
+		}
+	}
+	return examples, files
+}
+
+// serveExamples serves an empty database and returns its address.
+func serveExamples(t *testing.T) string {
+	t.Helper()
+	e, err := engine.Open(t.TempDir(), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(e, server.NewMetrics("docs"), server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), exampleWait)
+		defer cancel()
+		if err := errors.Join(s.Shutdown(ctx), <-served, e.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + ln.Addr().String()
+}
+
+func runExample(t *testing.T, url string, x example, files map[string]string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), exampleWait)
+	defer cancel()
+	request, follow, err := curl(ctx, x.command, files)
+	if err != nil {
+		t.Fatalf("%s: %v", x.command, err)
+	}
+	to := strings.Replace(request.URL.String(), exampleAddress, url, 1)
+	if to == request.URL.String() {
+		t.Fatalf("%s: it should ask %s", x.command, exampleAddress)
+	}
+	if request.URL, err = request.URL.Parse(to); err != nil {
+		t.Fatalf("%s: %v", x.command, err)
+	}
+	request.Host = ""
+	response, err := http.DefaultTransport.(*http.Transport).RoundTrip(request)
+	if err != nil {
+		t.Fatalf("%s: %v", x.command, err)
+	}
+	defer func() { _ = response.Body.Close() }() // nothing is left to be read, or wanted
+	var answer []string
+	in := bufio.NewScanner(response.Body)
+	for (!follow || len(answer) < len(x.answer)) && in.Scan() {
+		answer = append(answer, strings.TrimSuffix(in.Text(), "\r"))
+	}
+	if err := in.Err(); err != nil {
+		t.Fatalf("%s: %v", x.command, err)
+	}
+	have, want := strings.Join(answer, "\n"), strings.Join(x.answer, "\n")
+	if !answersTo(have, want) {
+		t.Errorf("%s\nanswers:\n%s\nthe document shows:\n%s", x.command, have, want)
+	}
+}
+
+// answersTo compares an answer with the one shown, in which "…" stands for anything within a line.
+func answersTo(have, want string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*?")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(have)
+}
+
+// curl turns a curl command into the request that it would send. follow says that the answer does not end by itself.
+func curl(ctx context.Context, command string, files map[string]string) (r *http.Request, follow bool, err error) {
+	words, err := shellWords(command)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(words) == 0 || words[0] != "curl" {
+		return nil, false, errors.New("only curl is understood")
+	}
+	method, url, body, media := "", "", "", ""
+	header := make(http.Header)
+	next := func() string {
+		if len(words) < 2 {
+			err = errors.New("an option without its value")
+			return ""
+		}
+		words = words[1:]
+		return words[0]
+	}
+	for words = words[1:]; len(words) > 0 && err == nil; words = words[1:] {
+		switch word := words[0]; word {
+		case "-N":
+			follow = true
+		case "-X":
+			method = next()
+		case "-H":
+			name, value, _ := strings.Cut(next(), ":")
+			header.Add(name, strings.TrimSpace(value))
+		case "-d", "--data-binary":
+			body, media = next(), "application/x-www-form-urlencoded"
+			if name, isFile := strings.CutPrefix(body, "@"); isFile {
+				if body = files[name]; body == "" {
+					return nil, false, fmt.Errorf("the document shows no file %s", name)
+				}
+			}
+		default:
+			if strings.HasPrefix(word, "-") || url != "" {
+				return nil, false, fmt.Errorf("%q is not understood", word)
+			}
+			url = word
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if method == "" {
+		method = http.MethodGet
+		if media != "" {
+			method = http.MethodPost
+		}
+	}
+	var in io.Reader = http.NoBody
+	if media != "" {
+		in = strings.NewReader(body)
+	}
+	if r, err = http.NewRequestWithContext(ctx, method, url, in); err != nil {
+		return nil, false, err
+	}
+	r.Header = header
+	if media != "" && header.Get("Content-Type") == "" {
+		header.Set("Content-Type", media)
+	}
+	return r, follow, nil
+}
+
+// shellWords splits a command as a shell does, where it uses blanks and quotes only.
+func shellWords(command string) (words []string, err error) {
+	var word strings.Builder
+	within, quote := false, rune(0)
+	for _, r := range command {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, within = r, true
+		case r == ' ':
+			if within {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			within = false
+		case strings.ContainsRune("$`\\|&;<>*?~(){}#!", r):
+			return nil, fmt.Errorf("%q means something to a shell: put it in quotes", r)
+		default:
+			word.WriteRune(r)
+			within = true
+		}
+	}
+	if quote != 0 {
+		return nil, errors.New("a quote is not closed")
+	}
+	if within {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+func TestDocsExamplesAreComparedStrictly(t *testing.T) {
+	for _, c := range []struct {
+		have, want string
+		equal      bool
+	}{
+		{`{"a":1,"b":2}`, `{"a":1,"b":2}`, true},
+		{`{"a":1,"b":2}`, `{"a":1,…}`, true},
+		{`{"a":1,"b":2}`, `{"a":1}`, false},
+		{`{"a":1,"b":2}`, `{"a":2,…}`, false},
+		{"{}\n{}", "{}", false},
+		{"{}\n{}", "…", false}, // within a line
+	} {
+		if answersTo(c.have, c.want) != c.equal {
+			t.Errorf("%q against %q: want %v", c.have, c.want, c.equal)
+		}
+	}
+}
