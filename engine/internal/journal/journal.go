@@ -143,11 +143,11 @@ func (j *Journal) openPebble(dir string, fs vfs.FS) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if existing.Exists {
+	if existing.Exists && existing.FormatMajorVersion >= pebble.FormatNewest {
 		return nil
 	}
-	// The first write-ahead log of a new database is made before the format is raised, and so in the old format, whose
-	// reader takes damage for the end of the log. Opening again makes a new one.
+	// The first write-ahead log of a new database, or of one whose making was cut short, is made before the format is
+	// raised, and so in the old format, whose reader takes damage for the end of the log. Opening again makes a new one.
 	if err := j.db.Close(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -475,10 +475,13 @@ func (j *Journal) Close() error {
 	j.want()
 	j.room.Broadcast()
 	j.mu.Unlock()
-	<-j.finished
+	select {
+	case <-j.finished:
+	case <-j.failed: // the store loop may be stuck in Pebble for good, if Fatal came back
+	}
 	select {
 	case <-j.failed:
-		return ErrStopped // Pebble may be stuck for good
+		return ErrStopped // and Pebble with it
 	default:
 	}
 	return errors.Join(j.mark.file.Close(), j.db.Close())
