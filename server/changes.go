@@ -41,6 +41,7 @@ func (s *Server) getChanges(c *call) error {
 	} else {
 		h.SetContentType("application/x-ndjson")
 	}
+	c.ctx.Response.ImmediateHeaderFlush = true // the first change may be long in coming
 	s.stream(c, f.write)
 	return nil
 }
@@ -160,9 +161,6 @@ func (f *feed) await(ctx context.Context) error {
 
 // follow writes events until the reader goes away or the server stops.
 func (f *feed) follow() error {
-	if err := f.out.Flush(); err != nil {
-		return err
-	}
 	for {
 		ctx, cancel := context.WithTimeout(f.s.context, heartbeat)
 		err := f.await(ctx)

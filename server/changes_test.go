@@ -527,7 +527,6 @@ func TestAReaderThatStopsReadingHarmsNobodyAndIsCutOff(t *testing.T) {
 
 func TestAReaderThatGoesAwayGivesItsPlaceBack(t *testing.T) {
 	r := newRig(t, server.Options{})
-	goroutines := runtime.NumGoroutine()
 	after := strconv.FormatUint(r.db.Durable(), 10)
 	var readers []*socket
 	for range 10 {
@@ -541,8 +540,25 @@ func TestAReaderThatGoesAwayGivesItsPlaceBack(t *testing.T) {
 		_ = reader.Close()
 	}
 	eventually(t, "their places are free", func() bool { return r.gauge("onhand_streams_running") == 0 })
-	r.client.CloseIdleConnections()
-	eventually(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines+4 })
+	stacks := make([]byte, 4<<20)
+	eventually(t, "their goroutines are gone", func() bool {
+		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.(*feed)"))
+	})
+}
+
+func TestAStreamBeginsBeforeItsFirstChange(t *testing.T) {
+	r := newRig(t, server.Options{})
+	after := strconv.FormatUint(r.db.Durable(), 10)
+	for _, accept := range []string{"text/event-stream", "application/x-ndjson"} {
+		s := r.dial()
+		s.send("GET /v1/changes?wait=300&after=" + after + " HTTP/1.1\r\nHost: x\r\nAccept: " + accept + "\r\n\r\n")
+		if _, err := http.ReadResponse(s.in, nil); err != nil {
+			t.Fatal(err)
+		}
+		if s.in.Buffered() > 0 {
+			t.Errorf("%s: the headers came no sooner than the first sign of life", accept)
+		}
+	}
 }
 
 func TestAReaderOverTLSThatGoesAwayGivesItsPlaceBack(t *testing.T) {
