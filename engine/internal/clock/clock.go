@@ -7,6 +7,7 @@
 package clock
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +28,12 @@ const (
 	slewMax  = 64
 )
 
-// Clock is engine time. Now is safe for concurrent use and takes no lock.
+// Clock is engine time. Now is safe for concurrent use and waits for nothing but a line being drawn.
 type Clock struct {
 	source Source
 	// mu serialises Discipline.
-	mu     sync.Mutex
+	mu sync.Mutex
+	// anchor is nil while Discipline draws the next line.
 	anchor atomic.Pointer[anchor]
 }
 
@@ -54,17 +56,30 @@ func New(source Source, last int64) *Clock {
 }
 
 // Now returns engine time, in nanoseconds since 1970-01-01 UTC.
-func (c *Clock) Now() int64 { return c.anchor.Load().at(c.source.Monotonic()) }
+func (c *Clock) Now() int64 {
+	for {
+		if a := c.anchor.Load(); a != nil {
+			now := a.at(c.source.Monotonic())
+			// A reader that was held up would answer from a line that is no longer followed, with a time that others may
+			// have yet to reach. That the line still stands says that it stood when the source was read.
+			if c.anchor.Load() == a {
+				return now
+			}
+		}
+		runtime.Gosched()
+	}
+}
 
 // Discipline compares engine time with the wall clock and sets the rate that works the difference off. It returns the
 // difference, wall minus engine. Call it a few times a second.
 func (c *Clock) Discipline() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	last := c.anchor.Swap(nil)
 	monotonic := c.source.Monotonic()
-	engine := c.anchor.Load().at(monotonic)
+	engine := last.at(monotonic)
 	offset := c.source.Wall() - engine
-	// A difference below a second is worked off in about a second, a larger one at the full rate.
+	// A difference below 1/16 of a second is worked off in about a second, a larger one at the full rate.
 	slew := min(max(offset/(int64(time.Second)/slewUnit), -slewMax), slewMax)
 	c.anchor.Store(&anchor{monotonic: monotonic, engine: engine, slew: slew})
 	return time.Duration(offset)
