@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -17,26 +18,26 @@ import (
 )
 
 type serveCommand struct {
-	Dir    string `arg:"" help:"Directory of the database; created if there is none." type:"path"`
-	Listen string `help:"Address of the API." default:"127.0.0.1:8080"`
-	Admin  string `help:"Address of metrics, health and profiles; empty for none." default:"127.0.0.1:9090"`
-	Keys   string `help:"File of API keys (see onhand key); default KEYS in the database's directory." type:"path"`
+	Dir    string `arg:"" help:"Directory of the database; made if there is none." type:"path"`
+	Listen string `help:"Address of the API. Beyond this machine, as 0.0.0.0:8080, only with API keys or --open." default:"127.0.0.1:8080"`
+	Admin  string `help:"Address of metrics, health and profiles, never shown to the world; empty for none." default:"127.0.0.1:9090"`
+	Keys   string `help:"File of API keys (see onhand key); otherwise KEYS in the database's directory." type:"path" placeholder:"FILE"`
 	Open   bool   `help:"Listen beyond this machine without API keys: whoever can connect may do everything."`
 
-	TLSCert string `help:"Certificate file of the API, PEM." type:"existingfile" group:"TLS" and:"tls"`
-	TLSKey  string `help:"Its key file, PEM." type:"existingfile" group:"TLS" and:"tls"`
+	TLSCert string `name:"tls-cert" help:"Certificate of the API, PEM, with those between it and the root." type:"path" placeholder:"FILE" group:"TLS" and:"tls"`
+	TLSKey  string `name:"tls-key" help:"Its private key, PEM. Both are read again when they change, or on SIGHUP." type:"path" placeholder:"FILE" group:"TLS" and:"tls"`
 
 	DefaultHold     time.Duration `help:"How long a reservation holds that names no deadline." default:"15m" group:"Engine"`
-	WindowAge       time.Duration `help:"How long answers are remembered for retries and ended reservations stay readable." default:"24h" group:"Engine"`
+	WindowAge       period        `help:"How long answers are remembered for retries and ended reservations stay readable." default:"24h" group:"Engine"`
 	WindowKeys      int           `help:"How many of each are kept at most." default:"10000000" group:"Engine"`
-	RetentionAge    time.Duration `help:"How long the change feed goes back." default:"24h" group:"Engine"`
-	RetentionBytes  int64         `help:"How much disk it may take for that." default:"8589934592" group:"Engine"`
-	CheckpointBytes int64         `help:"How much journal is written between checkpoints, at least." default:"268435456" group:"Engine"`
+	RetentionAge    period        `help:"How long the change feed goes back." default:"24h" group:"Engine"`
+	RetentionBytes  byteSize      `help:"How much disk it may take for that." default:"8GiB" group:"Engine"`
+	CheckpointBytes byteSize      `help:"How much journal is written between checkpoints, at least." default:"256MiB" group:"Engine"`
 
-	BodyBytesMax        int           `help:"Largest request body, but for imports." default:"4194304" group:"Limits"`
-	HeaderBytesMax      int           `help:"Largest request line and headers." default:"16384" group:"Limits"`
-	ImportBytesMax      int64         `help:"Largest import, as sent." default:"4294967296" group:"Limits"`
-	ImportUnpackedMax   int64         `help:"Largest import, after decompression." default:"34359738368" group:"Limits"`
+	BodyBytesMax        byteSize      `help:"Largest request body, but for imports." default:"4MiB" group:"Limits"`
+	HeaderBytesMax      byteSize      `help:"Largest request line and headers." default:"16KiB" group:"Limits"`
+	ImportBytesMax      byteSize      `help:"Largest import, as sent." default:"4GiB" group:"Limits"`
+	ImportUnpackedMax   byteSize      `help:"Largest import, after decompression." default:"32GiB" group:"Limits"`
 	ConnectionsMax      int           `help:"Most connections at a time." default:"10000" group:"Limits"`
 	ConnectionsPerIPMax int           `help:"Most connections of one address; 0 for no such limit." default:"0" group:"Limits"`
 	ReadTimeout         time.Duration `help:"How long a request may take to arrive." default:"10s" group:"Limits"`
@@ -56,17 +57,29 @@ type serveCommand struct {
 	LogLevel     slog.Level    `help:"debug, info, warn or error." default:"info"`
 }
 
+// Help explains the promises that depend on how the server is run.
+func (serveCommand) Help() string {
+	return `What a client was told is on disk: the process may be killed at any time. SIGTERM or SIGINT stops it in order: /readyz on the admin port answers 503, requests under way are finished, the journal is closed, and the exit status is 0. SIGHUP has API keys and the certificate read again.`
+}
+
+// keysName is the file of API keys in a database's directory.
+const keysName = "KEYS"
+
 // Run serves until SIGINT or SIGTERM, then stops in order: not ready, drain, final sync.
 func (c *serveCommand) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	log := c.logger(s)
 	go tuneCollector(ctx)
-	if c.Keys == "" {
-		c.Keys = filepath.Join(c.Dir, "KEYS")
-	}
-	keys, err := server.LoadKeys(c.Keys)
+	// What is wrong with the command line shows before minutes are spent on opening a large database.
+	o, reloads, err := c.options(log)
 	if err != nil {
+		return err
+	}
+	if err := c.tryListen(o.Keys); err != nil {
 		return err
 	}
 	metrics := server.NewMetrics(version)
@@ -80,14 +93,14 @@ func (c *serveCommand) Run(s *streams) error {
 	began := time.Now()
 	log.Info("opening the database", "dir", c.Dir)
 	e, err := engine.Open(c.Dir, engine.Options{
-		DefaultHold: c.DefaultHold, WindowAge: c.WindowAge, WindowKeys: c.WindowKeys,
-		RetentionAge: c.RetentionAge, RetentionBytes: c.RetentionBytes, CheckpointBytes: c.CheckpointBytes,
-		Log: log, Observe: metrics.Observer(),
+		DefaultHold: c.DefaultHold, WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
+		RetentionAge: time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
+		Log: log, Observe: metrics.Observer(), Fatal: fatal(s),
 	})
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(e, metrics, c.options(keys, log))
+	srv, err := server.New(e, metrics, o)
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
@@ -96,12 +109,12 @@ func (c *serveCommand) Run(s *streams) error {
 		return errors.Join(err, e.Close())
 	}
 	st := e.Stats()
-	log.Info("ready", "address", ln.Addr().String(), "took", time.Since(began).Round(time.Millisecond).String(),
-		"sequence", st.Durable, "cells", st.Cells, "live_reservations", st.LiveReservations, "keys", keys.Any())
+	log.Info("ready", "address", ln.Addr().String(), "tls", o.TLS != nil, "took", time.Since(began).Round(time.Millisecond).String(),
+		"sequence", st.Durable, "cells", st.Cells, "live_reservations", st.LiveReservations, "keys", o.Keys.Any())
 	admin.Set(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
-	go watchKeys(ctx, keys, log)
+	go watchFiles(ctx, reload, log, reloads...)
 	select {
 	case err = <-served:
 		return errors.Join(err, e.Close())
@@ -111,14 +124,42 @@ func (c *serveCommand) Run(s *streams) error {
 	return c.stop(srv, e, log)
 }
 
+// tryListen finds out whether the API can be served at its address.
+func (c *serveCommand) tryListen(keys *server.Keys) error {
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	address := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		return err
+	}
+	if !keys.Any() && !c.Open && !server.IsLoopback(address) {
+		return exitError{fmt.Errorf("%s can be reached from other machines, and there are no API keys in %s: "+
+			"make one with \"onhand key new NAME --scope admin --dir %s\", or let everyone in with --open", c.Listen, c.keysPath(), c.Dir), exitUsage}
+	}
+	return nil
+}
+
+func (c *serveCommand) keysPath() string {
+	if c.Keys != "" {
+		return c.Keys
+	}
+	return filepath.Join(c.Dir, keysName)
+}
+
 func (c *serveCommand) stop(srv *server.Server, e *engine.Engine, log *slog.Logger) error {
 	log.Info("stopping")
 	srv.Drain()
 	time.Sleep(c.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		log.Warn("requests were still under way", "error", err)
+	err := srv.Shutdown(ctx)
+	if errors.Is(err, server.ErrBusy) {
+		return err // the engine is in use; whatever was acknowledged is on disk all the same
+	}
+	if err != nil {
+		log.Warn("requests were still under way, and were cut off", "error", err)
 	}
 	if err := e.Close(); err != nil {
 		return err
@@ -127,16 +168,36 @@ func (c *serveCommand) stop(srv *server.Server, e *engine.Engine, log *slog.Logg
 	return nil
 }
 
-func (c *serveCommand) options(keys *server.Keys, log *slog.Logger) server.Options {
-	o := server.Options{
-		Keys: keys, Open: c.Open, BodyBytesMax: c.BodyBytesMax, HeaderBytesMax: c.HeaderBytesMax,
-		ImportBytesMax: c.ImportBytesMax, ImportUnpackedMax: c.ImportUnpackedMax,
+// options returns the server's options, and what is to be called when files may have changed.
+func (c *serveCommand) options(log *slog.Logger) (o server.Options, reloads []func() error, err error) {
+	keys, err := server.LoadKeys(c.keysPath())
+	if err != nil {
+		return o, nil, err
+	}
+	reloads = append(reloads, keys.Reload)
+	o = server.Options{
+		Keys: keys, Open: c.Open, BodyBytesMax: int(c.BodyBytesMax), HeaderBytesMax: int(c.HeaderBytesMax),
+		ImportBytesMax: int64(c.ImportBytesMax), ImportUnpackedMax: int64(c.ImportUnpackedMax),
 		ConnectionsMax: c.ConnectionsMax, ConnectionsPerIPMax: c.ConnectionsPerIPMax,
 		ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 		Writes: c.Writes, WriteQueue: c.WriteQueue, QueueTimeout: c.QueueTimeout, Imports: c.Imports, Streams: c.Streams,
 		CacheControl: c.CacheControl, Origins: c.Origins, Version: version, Log: log,
 	}
-	return o
+	if c.TLSCert == "" {
+		return o, reloads, nil
+	}
+	cert, err := loadCertificate(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return o, nil, err
+	}
+	o.TLS = cert.config()
+	return o, append(reloads, func() error {
+		changed, err := cert.reload()
+		if changed {
+			log.Info("TLS certificate read again", "file", c.TLSCert)
+		}
+		return err
+	}), nil
 }
 
 func (c *serveCommand) logger(s *streams) *slog.Logger {
@@ -164,22 +225,4 @@ func (c *serveCommand) serveAdmin(admin *server.Admin, log *slog.Logger) (stop f
 	}()
 	log.Info("admin port", "address", ln.Addr().String())
 	return func() { _ = srv.Close() }, nil
-}
-
-// keysInterval is how often the file of API keys is looked at.
-const keysInterval = 2 * time.Second
-
-func watchKeys(ctx context.Context, keys *server.Keys, log *slog.Logger) {
-	ticker := time.NewTicker(keysInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			if err := keys.Reload(); err != nil {
-				log.Error("API keys could not be read; the former ones stay in force", "error", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
 }
