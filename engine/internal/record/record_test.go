@@ -1,0 +1,399 @@
+package record
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"onhand/engine/internal/reservation"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; only for a format that has a new version")
+
+// kinds are all kinds of record, by the name of their golden file.
+var kinds = map[Kind]string{
+	StockSet: "stock_set", StockAdjusted: "stock_adjusted", StockImported: "stock_imported",
+	ReservationHeld: "reservation_held", ReservationCommitted: "reservation_committed",
+	ReservationReleased: "reservation_released", ReservationExtended: "reservation_extended",
+	ReservationExpired: "reservation_expired", ReservationRefused: "reservation_refused",
+	SKUSet: "sku_set", LocationSet: "location_set", LocationDeleted: "location_deleted",
+}
+
+// examples returns a record of each kind, with the parts that the engine gives it.
+func examples() []*Record {
+	id := reservation.ID{0: 0xA0, 15: 0xAF}
+	key := Answer{Key: [16]byte{0: 1, 15: 16}, Fingerprint: 0x0102030405060708}
+	held := reservation.Reservation{
+		ID: id, State: reservation.Held, Created: 1_772_442_000_000_000_000, Deadline: 1_772_442_900_000_000_000,
+		Sequence: 0, Channel: []byte("web"), Reference: []byte("order-1"),
+		Lines: []reservation.Line{{SKU: 1, Location: 2, Quantity: 3}, {SKU: 300, Location: 70_000, Quantity: 1 << 31}},
+	}
+	moved := held
+	moved.First, moved.Sequence = 41, 0
+	moved.Lines = []reservation.Line{{SKU: 1, Location: 2, Quantity: 3, Committed: 1, Released: 1}, {SKU: 300, Location: 70_000, Quantity: 1 << 31, Released: 1 << 31}}
+	in := func(state reservation.State) reservation.Reservation { r := moved; r.State = state; return r }
+	cell := Cell{SKU: 1, Location: 2, OnHand: -7, Held: 2}
+	const at = 1_772_442_000_123_456_789
+	return []*Record{
+		{Kind: StockSet, Time: at, Answer: key, Cells: []Cell{{SKU: 1, Location: 2, OnHand: 10, Safety: -5, Flags: OwnSafety | Blocked}}, Reason: "count", Reference: "2026-03"},
+		{
+			Kind: StockAdjusted, Time: at, Cells: []Cell{{SKU: 1, Location: 2, OnHand: -7, Held: 2, Delta: -9, Flags: LocationBlocked}},
+			Reason: "sale", Shortages: []Shortage{{SKU: 1, Location: 2, Units: 9, AtRisk: []reservation.ID{id, {}}}, {SKU: 2, Location: 2, Units: 1}},
+		},
+		{Kind: StockImported, Time: at, Cells: []Cell{{SKU: 9, Location: 8, OnHand: math.MaxInt32, Delta: 4}}, Import: Import{ID: "monday", Row: 1 << 40, Hash: 0xFEDCBA9876543210}},
+		{Kind: ReservationHeld, Time: at, Answer: Answer{ByID: true, Fingerprint: 99}, Cells: []Cell{cell}, Reservation: held},
+		{Kind: ReservationCommitted, Time: at, Answer: key, Cells: []Cell{cell}, Reservation: in(reservation.Committed)},
+		{Kind: ReservationReleased, Time: at, Cells: []Cell{cell}, Reservation: in(reservation.Released)},
+		{Kind: ReservationExtended, Time: at, Reservation: in(reservation.Held)},
+		{Kind: ReservationExpired, Time: at, Cells: []Cell{cell}, Reservation: in(reservation.Expired)},
+		{
+			Kind: ReservationRefused, Time: at, Answer: Answer{Key: key.Key, ByID: true, Fingerprint: 5},
+			Refusals: []Refusal{{SKU: "lamp", Location: "lyon", Reason: 3, Requested: 5, Granted: 1, OnHand: -2, Held: 4, Safety: -1}, {SKU: "né"}},
+		},
+		{Kind: SKUSet, Time: at, SKU: SKU{ID: 5, Title: "Lamp", Unit: "piece", GTIN: "04012345678901", DefaultSafety: -2_000_000_000, DefaultHold: 900_000_000_000}},
+		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 2, Blocked: true}},
+		{Kind: LocationDeleted, Time: at, Location: Location{ID: 6}},
+	}
+}
+
+// same compares what two records mean: slices without elements are equal, kept memory or not.
+func same(a, b *Record) bool {
+	return reflect.DeepEqual(normal(a), normal(b))
+}
+
+func normal(r *Record) Record {
+	n := *r
+	n.Cells = append([]Cell(nil), r.Cells...)
+	n.Refusals = append([]Refusal(nil), r.Refusals...)
+	n.Shortages = nil
+	for _, s := range r.Shortages {
+		s.AtRisk = append([]reservation.ID(nil), s.AtRisk...)
+		n.Shortages = append(n.Shortages, s)
+	}
+	n.Reservation.Lines = append([]reservation.Line(nil), r.Reservation.Lines...)
+	n.Reservation.Channel = append([]byte(nil), r.Reservation.Channel...)
+	n.Reservation.Reference = append([]byte(nil), r.Reservation.Reference...)
+	return n
+}
+
+func mustDecode(t testing.TB, b []byte) *Record {
+	t.Helper()
+	r := &Record{}
+	if err := Decode(b, r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestRecordFormat pins the stored bytes of each kind: a journal written by any version of this program stays readable.
+func TestRecordFormat(t *testing.T) {
+	seen := map[Kind]bool{}
+	for _, r := range examples() {
+		seen[r.Kind] = true
+		name := filepath.Join("testdata", kinds[r.Kind]+".hex")
+		got := Append(nil, r)
+		if *update {
+			text := ""
+			for rest := got; len(rest) > 0; rest = rest[min(32, len(rest)):] {
+				text += hex.EncodeToString(rest[:min(32, len(rest))]) + "\n"
+			}
+			if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: the stored format has changed without a new version\n got %x\nwant %x", name, got, want)
+		}
+		if back := mustDecode(t, want); !same(back, r) {
+			t.Errorf("%s: read as %+v\nwant %+v", name, back, r)
+		}
+	}
+	for kind := Kind(1); kind < kindEnd; kind++ {
+		if !seen[kind] || kinds[kind] == "" {
+			t.Errorf("kind %d has no golden file", kind)
+		}
+	}
+}
+
+// drawn returns any record that can be written.
+func drawn(r *rapid.T) *Record {
+	i64 := rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Int64())
+	u32 := rapid.OneOf(rapid.Uint32Range(0, 300), rapid.Uint32())
+	name := rapid.OneOf(rapid.StringN(0, 20, 64), rapid.Just(strings.Repeat("é", 32)))
+	id := rapid.Custom(func(r *rapid.T) (id reservation.ID) {
+		copy(id[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "id"))
+		return id
+	})
+	text := rapid.SliceOfN(rapid.Byte(), 0, reservation.TextMax)
+	part := func(label string) bool { return rapid.Bool().Draw(r, label) }
+
+	rec := &Record{Kind: Kind(rapid.IntRange(1, int(kindEnd)-1).Draw(r, "kind")), Time: rapid.Int64().Draw(r, "time")}
+	if part("key") {
+		rec.Answer.Key = [16]byte(id.Filter(func(id reservation.ID) bool { return id != reservation.ID{} }).Draw(r, "key"))
+	}
+	rec.Answer.ByID = part("by id")
+	if rec.Answer.Asked() {
+		rec.Answer.Fingerprint = rapid.Uint64().Draw(r, "fingerprint")
+	}
+	if part("cells") {
+		rec.Cells = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) Cell {
+			return Cell{
+				SKU: u32.Draw(r, "sku"), Location: u32.Draw(r, "location"), OnHand: i64.Draw(r, "on hand"), Held: i64.Draw(r, "held"),
+				Safety: i64.Draw(r, "safety"), Delta: i64.Draw(r, "delta"),
+				Flags: CellFlags(rapid.ByteRange(0, byte(Blocked|OwnSafety|LocationBlocked)).Draw(r, "flags")),
+			}
+		}), 0, 5).Draw(r, "cells")
+	}
+	if part("reservation") {
+		rec.Reservation = reservation.Reservation{
+			ID: id.Draw(r, "id"), State: reservation.State(rapid.ByteRange(1, 4).Draw(r, "state")),
+			Created: rapid.Int64().Draw(r, "created"), Deadline: rapid.Int64().Draw(r, "deadline"),
+			First: rapid.Uint64().Draw(r, "first"), Sequence: rapid.Uint64().Draw(r, "sequence"),
+			Channel: text.Draw(r, "channel"), Reference: text.Draw(r, "reference"),
+			Lines: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) reservation.Line {
+				return reservation.Line{
+					SKU: u32.Draw(r, "sku"), Location: u32.Draw(r, "location"), Quantity: u32.Draw(r, "quantity"),
+					Committed: u32.Draw(r, "committed"), Released: u32.Draw(r, "released"),
+				}
+			}), 0, 5).Draw(r, "lines"),
+		}
+	}
+	if part("refusals") {
+		rec.Refusals = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) Refusal {
+			return Refusal{
+				SKU: name.Draw(r, "sku"), Location: name.Draw(r, "location"), Reason: rapid.Byte().Draw(r, "reason"),
+				Requested: i64.Draw(r, "requested"), Granted: i64.Draw(r, "granted"),
+				OnHand: i64.Draw(r, "on hand"), Held: i64.Draw(r, "held"), Safety: i64.Draw(r, "safety"),
+			}
+		}), 0, 4).Draw(r, "refusals")
+	}
+	if part("note") {
+		rec.Reason, rec.Reference = name.Draw(r, "reason"), name.Draw(r, "reference")
+	}
+	if part("shortages") {
+		rec.Shortages = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) Shortage {
+			return Shortage{
+				SKU: u32.Draw(r, "sku"), Location: u32.Draw(r, "location"), Units: i64.Draw(r, "units"),
+				AtRisk: rapid.SliceOfN(id, 0, 3).Draw(r, "at risk"),
+			}
+		}), 0, 3).Draw(r, "shortages")
+	}
+	if part("import") {
+		rec.Import = Import{ID: "i" + name.Draw(r, "import"), Row: rapid.Uint64().Draw(r, "row"), Hash: rapid.Uint64().Draw(r, "hash")}
+	}
+	if part("sku") {
+		rec.SKU = SKU{
+			ID: max(1, u32.Draw(r, "id")), Title: name.Draw(r, "title"), Unit: name.Draw(r, "unit"), GTIN: name.Draw(r, "gtin"),
+			DefaultSafety: i64.Draw(r, "safety"), DefaultHold: i64.Draw(r, "hold"),
+		}
+	}
+	if part("location") {
+		rec.Location = Location{ID: max(1, u32.Draw(r, "id")), Name: name.Draw(r, "name"), Kind: rapid.Byte().Draw(r, "kind"), Blocked: part("blocked")}
+	}
+	return rec
+}
+
+// TestRecordRoundTrip decodes each record into one that was used before, from bytes that are overwritten afterwards: what
+// is read is what was written, and nothing else.
+func TestRecordRoundTrip(t *testing.T) {
+	used := &Record{}
+	rapid.Check(t, func(r *rapid.T) {
+		rec := drawn(r)
+		before := normal(rec)
+		prefix := []byte("before")
+		b := Append(bytes.Clone(prefix), rec)
+		if !bytes.HasPrefix(b, prefix) {
+			r.Fatal("what was in dst is gone")
+		}
+		b = b[len(prefix):]
+		if !reflect.DeepEqual(normal(rec), before) {
+			r.Fatal("encoding changed the record")
+		}
+		if at := TimeOf(b); at != rec.Time {
+			r.Errorf("the time is %d, want %d", at, rec.Time)
+		}
+		if key, ok := KeyOf(b); ok != (rec.Answer.Key != [16]byte{}) || key != rec.Answer.Key {
+			r.Errorf("the key is %x, %v, want %x", key, ok, rec.Answer.Key)
+		}
+		scratch := bytes.Clone(b)
+		if err := Decode(scratch, used); err != nil {
+			r.Fatal(err)
+		}
+		for i := range scratch {
+			scratch[i] = 0xEE
+		}
+		if !same(used, rec) {
+			r.Fatalf("read %+v\nwrote %+v", used, rec)
+		}
+		// Cut short it is no record; nor is it with something behind it.
+		cut := rapid.IntRange(0, len(b)-1).Draw(r, "cut")
+		if err := Decode(b[:cut], &Record{}); !errors.Is(err, ErrCorrupt) {
+			r.Errorf("cut to %d of %d bytes: %v", cut, len(b), err)
+		}
+		if err := Decode(append(b, 0), &Record{}); !errors.Is(err, ErrCorrupt) {
+			r.Errorf("with a byte behind it: %v", err)
+		}
+	})
+}
+
+func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
+	sound := Append(nil, examples()[0])
+	for name, change := range map[string]func(b []byte){
+		"version":        func(b []byte) { b[0]++ },
+		"kind 0":         func(b []byte) { b[1] = 0 },
+		"kind":           func(b []byte) { b[1] = byte(kindEnd) },
+		"part":           func(b []byte) { b[3] |= byte(partsEnd >> 8) },
+		"a cell's flags": func(b []byte) { b[headBytes+16+8+1] |= byte(cellFlagsEnd) },
+	} {
+		b := bytes.Clone(sound)
+		change(b)
+		if err := Decode(b, &Record{}); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestLimits encodes a record at each limit and just past it. What the engine may write is far below; what damage may
+// claim is not read.
+func TestLimits(t *testing.T) {
+	for name, c := range map[string]struct {
+		most int
+		with func(n int) *Record
+	}{
+		"cells": {cellsMax, func(n int) *Record { return &Record{Kind: StockSet, Cells: make([]Cell, n)} }},
+		"lines": {linesMax, func(n int) *Record {
+			return &Record{Kind: ReservationHeld, Reservation: reservation.Reservation{State: reservation.Held, Lines: make([]reservation.Line, n)}}
+		}},
+		"refusals":  {refusalsLimit, func(n int) *Record { return &Record{Kind: ReservationRefused, Refusals: make([]Refusal, n)} }},
+		"shortages": {shortagesMax, func(n int) *Record { return &Record{Kind: StockAdjusted, Shortages: make([]Shortage, n)} }},
+		"at risk": {atRiskMax, func(n int) *Record {
+			return &Record{Kind: StockAdjusted, Shortages: []Shortage{{AtRisk: make([]reservation.ID, n)}}}
+		}},
+		"text": {textBytesMax, func(n int) *Record { return &Record{Kind: SKUSet, SKU: SKU{ID: 1, Title: strings.Repeat("x", n)}} }},
+	} {
+		rec := c.with(c.most)
+		if back := mustDecode(t, Append(nil, rec)); !same(back, rec) {
+			t.Errorf("%s: %d are not read as they were written", name, c.most)
+		}
+		if err := Decode(Append(nil, c.with(c.most+1)), &Record{}); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %d are read: %v", name, c.most+1, err)
+		}
+	}
+}
+
+// TestNumbersTooLargeAreRefused, where the field they belong to is smaller than what a varint can say.
+func TestNumbersTooLargeAreRefused(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"2³²":                  {0x80, 0x80, 0x80, 0x80, 0x10},
+		"more than 64 bits":    bytes.Repeat([]byte{0xFF}, 11),
+		"a number cut short":   {0x80},
+		"no number whatsoever": {},
+	} {
+		d := NewDecoder(b)
+		if v := d.Uint32(); v != 0 || !errors.Is(d.Err(), ErrCorrupt) {
+			t.Errorf("%s: %d, %v", name, v, d.Err())
+		}
+	}
+	d := NewDecoder([]byte{0xFF, 0xFF, 0xFF, 0xFF, 0x0F})
+	if v := d.Uint32(); v != math.MaxUint32 || d.End() != nil {
+		t.Errorf("2³²−1: %d, %v", v, d.Err())
+	}
+	// A quantity has a bit more, for what was moved.
+	held := reservation.Reservation{State: reservation.Held, Lines: []reservation.Line{{Quantity: math.MaxUint32}}}
+	b := AppendReservation(nil, &held)
+	b[len(b)-1]++
+	if d := NewDecoder(b); true {
+		d.Reservation(&reservation.Reservation{})
+		if !errors.Is(d.End(), ErrCorrupt) {
+			t.Errorf("a quantity of 2³²: %v", d.Err())
+		}
+	}
+}
+
+// TestAfterTheFirstErrorADecoderAnswersZero: whoever forgets to ask in between reads nothing that was not there.
+func TestAfterTheFirstErrorADecoderAnswersZero(t *testing.T) {
+	d := NewDecoder([]byte{5, 'a', 'b'})
+	if s := d.Text(); s != "" {
+		t.Errorf("a text of 5 bytes of which 2 are there: %q", s)
+	}
+	first := d.Err()
+	if !errors.Is(first, ErrCorrupt) || d.More() {
+		t.Errorf("%v, more: %v", first, d.More())
+	}
+	if d.Byte() != 0 || d.Uint64() != 0 || d.Uvarint() != 0 || d.Varint() != 0 || d.Uint32() != 0 || d.Text() != "" || len(d.Bytes()) != 0 {
+		t.Error("something was read after the error")
+	}
+	if d.Err() != first || d.End() != first {
+		t.Errorf("the first error was %v, now it is %v", first, d.Err())
+	}
+}
+
+func TestBytesArePartOfWhatIsDecoded(t *testing.T) {
+	d := NewDecoder([]byte{2, 'a', 'b', 0, 3, 'x'})
+	if b := d.Bytes(); string(b) != "ab" {
+		t.Errorf("%q", b)
+	}
+	if b := d.Bytes(); len(b) != 0 || d.Err() != nil || !d.More() {
+		t.Errorf("%q, %v", b, d.Err())
+	}
+	if b := d.Bytes(); b != nil || !errors.Is(d.Err(), ErrCorrupt) {
+		t.Errorf("%q, %v", b, d.Err())
+	}
+}
+
+func TestKeyAndTimeOfWhatIsNoRecord(t *testing.T) {
+	for n := range headBytes {
+		if TimeOf(make([]byte, n)) != 0 {
+			t.Errorf("%d bytes have a time", n)
+		}
+	}
+	b := Append(nil, &Record{Kind: StockSet, Answer: Answer{Key: [16]byte{1}}})
+	for n := range headBytes + 16 {
+		if _, ok := KeyOf(b[:n]); ok {
+			t.Errorf("%d bytes have a key", n)
+		}
+	}
+}
+
+// FuzzDecode feeds the decoder whatever comes. What it accepts it can write, and read again as the same.
+func FuzzDecode(f *testing.F) {
+	for _, r := range examples() {
+		f.Add(Append(nil, r))
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := &Record{}
+		if err := Decode(b, r); err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		TimeOf(b)
+		KeyOf(b)
+		// Numbers may be written longer than needed, and parts may be there that are empty; so only what the second
+		// writing says must be stable.
+		once := Append(nil, r)
+		again := mustDecode(t, once)
+		if twice := Append(nil, again); !bytes.Equal(once, twice) {
+			t.Errorf("written as %x, and read and written again as %x", once, twice)
+		}
+	})
+}
