@@ -60,6 +60,9 @@ type Writer struct {
 
 // NewWriter writes the header to w.
 func NewWriter(w io.Writer, description []byte) (*Writer, error) {
+	if len(description) > descriptionMax {
+		return nil, fmt.Errorf("checkpoint: a description of %d bytes, at most %d can be read back", len(description), descriptionMax)
+	}
 	head := append([]byte(magic), 0, 0, 0, 0, 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(head[8:], version)
 	binary.LittleEndian.PutUint32(head[12:], uint32(len(description)))
@@ -70,8 +73,11 @@ func NewWriter(w io.Writer, description []byte) (*Writer, error) {
 	return out, err
 }
 
-// Write adds a chunk.
+// Write adds a chunk of any kind but KindEnd.
 func (w *Writer) Write(kind byte, data []byte) error {
+	if kind == KindEnd {
+		return errors.New("checkpoint: a chunk of the kind that ends the file")
+	}
 	w.chunks++
 	return w.write(kind, data)
 }
@@ -82,6 +88,9 @@ func (w *Writer) write(kind byte, data []byte) error {
 	}
 	w.buffer = w.buffer[:cap(w.buffer)]
 	stored := s2.Encode(w.buffer[chunkHeader:], data)
+	if max(len(data), len(stored)) > chunkMax {
+		return fmt.Errorf("checkpoint: a chunk of %d bytes, at most %d can be read back", len(data), chunkMax)
+	}
 	head := w.buffer[:chunkHeader]
 	head[0] = kind
 	binary.LittleEndian.PutUint32(head[1:], uint32(len(stored)))
