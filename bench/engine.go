@@ -315,13 +315,9 @@ func (r *Report) expiry(c Config, dir string) (err error) {
 	n := namesOf(skus, locations)
 	random := rand.New(rand.NewPCG(2, 2))
 	read := func(random *rand.Rand) (int, error) {
-		for range 100 {
-			l := n.line(random)
-			if _, err := e.Availability(l.SKU, l.Location); err != nil {
-				return 0, err
-			}
-		}
-		return 100, nil
+		l := n.line(random)
+		_, err := e.Availability(l.SKU, l.Location)
+		return 1, err
 	}
 	var after, ratios []float64
 	for range c.Rounds {
@@ -361,6 +357,6 @@ func (r *Report) expiry(c Config, dir string) (err error) {
 		ratios = append(ratios, quantile(during, 0.99).Seconds()/quantile(before, 0.99).Seconds())
 	}
 	r.atMost("engine: 1 M holds due in one second, last unit free after it", spreadOf(after), 1, "s")
-	r.atMost("engine: p99 of 100 reads meanwhile ÷ before", spreadOf(ratios), 2, "×")
+	r.atMost("engine: p99 of reads meanwhile ÷ before", spreadOf(ratios), 2, "×")
 	return nil
 }

@@ -156,3 +156,29 @@ func BenchmarkReserveBatch(b *testing.B) {
 	wg.Wait()
 	b.ReportMetric(float64(b.N)*size/b.Elapsed().Seconds(), "lines/s")
 }
+
+// BenchmarkExpiry measures how long the sweeper takes for a reservation of one line, when b.N are due at once.
+func BenchmarkExpiry(b *testing.B) {
+	c := newCatalogue(b, 2000, 500, 1_000_000_000)
+	random := rand.New(rand.NewPCG(1, 1))
+	due := time.Now().Add(2*time.Second + time.Duration(b.N)*4*time.Microsecond)
+	requests := make([]engine.ReserveRequest, 1000)
+	var results []engine.ReserveResult
+	for made := 0; made < b.N; made += len(requests) {
+		requests = requests[:min(len(requests), b.N-made)]
+		for i := range requests {
+			requests[i] = engine.ReserveRequest{Lines: []engine.Line{c.randomLine(random)}, ExpiresAt: due}
+		}
+		results = c.engine.ReserveBatch(results[:0], requests)
+		for i := range results {
+			if results[i].Err != nil {
+				b.Fatal(results[i].Err)
+			}
+		}
+	}
+	time.Sleep(time.Until(due))
+	b.ResetTimer()
+	for c.engine.Stats().LiveReservations > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}

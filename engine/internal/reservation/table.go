@@ -239,6 +239,25 @@ func (t *Table) PrefetchReservation(id ID) {
 	t.PrefetchLine(ref)
 }
 
+// PrefetchRemoval asks for the memory that taking a reservation out will touch: where it is indexed, its neighbours in the
+// lists, and, by cell, its cells. The caller holds the lock of one of its shards.
+func (t *Table) PrefetchRemoval(ref uint32, cell func(sku, location uint32)) {
+	h := t.header(ref)
+	t.PrefetchID(h.id)
+	_, reference := t.text(ref, h)
+	t.PrefetchReference(reference)
+	for i := range int(h.lines) {
+		l := t.line(lineOf(ref, i))
+		cell(l.sku, l.location)
+		mu := &t.placeLocks[l.location%stripes]
+		mu.Lock()
+		next, previous := l.placeNext, l.placePrevious
+		mu.Unlock()
+		t.PrefetchLine(next)
+		t.PrefetchLine(previous)
+	}
+}
+
 func (s *stripe) prefetch(hash uint32) {
 	s.mu.Lock()
 	s.index.Prefetch(hash)
