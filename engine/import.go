@@ -38,7 +38,7 @@ const ImportChunk = 256
 var ErrImportRunning = errors.New("an import with this id is under way")
 
 // Import is an import under way. It is used by one goroutine, which calls Apply with the rows in the order of the file,
-// and then Close.
+// then End where it has come to the file's end, and in any case Close.
 //
 // With an id, an import is repeatable: its progress is on record with the rows' effects, and rows that an earlier attempt
 // under the id has carried out are passed over. They must be the same rows: if they are not, nothing is done.
@@ -87,6 +87,15 @@ func (e *Engine) BeginImport(id string, mode ImportMode, dryRun bool) (*Import, 
 		im.earlier, im.basis = earlier, e.log.Appended()
 	}
 	return im, nil
+}
+
+// End says that there are no more rows. It fails where an earlier attempt under the id had more: then these are other
+// rows, and nothing was done.
+func (im *Import) End() error {
+	if im.row < im.earlier.row {
+		return fmt.Errorf("import %q: it ends after row %d, the earlier attempt came to row %d: %w", im.id, im.row, im.earlier.row, ErrKeyReused)
+	}
+	return nil
 }
 
 // Close waits until what was carried out is durable and returns what became of the rows. It must be called in any case.

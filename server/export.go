@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"io"
 	"strconv"
 	"strings"
@@ -57,17 +56,23 @@ func (s *Server) getExport(c *call) error {
 	return nil
 }
 
-// exportEncoding chooses how an export is compressed.
+// exportEncoding chooses how an export is compressed (RFC 9110, section 12.5.3).
 func exportEncoding(accept []byte) string {
 	for _, encoding := range []string{"zstd", "gzip"} {
-		for _, item := range bytes.Split(accept, []byte{','}) {
-			name, parameters, _ := strings.Cut(string(bytes.TrimSpace(item)), ";")
-			if strings.EqualFold(strings.TrimSpace(name), encoding) && !strings.HasPrefix(strings.ReplaceAll(parameters, " ", "")+".", "q=0.") {
+		for item := range strings.SplitSeq(string(accept), ",") {
+			name, parameters, _ := strings.Cut(item, ";")
+			if strings.EqualFold(strings.TrimSpace(name), encoding) && !weighsNothing(parameters) {
 				return encoding
 			}
 		}
 	}
 	return ""
+}
+
+// weighsNothing reports whether the parameters of an accepted encoding say q=0: not that one.
+func weighsNothing(parameters string) bool {
+	weight, ok := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(parameters, " ", "")), "q=")
+	return ok && strings.HasPrefix(weight, "0") && strings.Trim(weight, "0.") == ""
 }
 
 func pack(w io.Writer, encoding string) (io.WriteCloser, error) {

@@ -156,7 +156,7 @@ func (j *importJob) run() error {
 			return err
 		}
 		if errors.Is(readErr, io.EOF) {
-			return nil
+			return j.im.End()
 		}
 		if readErr != nil {
 			return readErr
