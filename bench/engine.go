@@ -2,10 +2,7 @@ package bench
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,22 +115,6 @@ func rates(c Config, n int, call func(r *rand.Rand) (units int, err error)) (spr
 		}
 	}
 	return spreadOf(values), nil
-}
-
-// Engine measures the engine in this process.
-func (r *Report) Engine(c Config) error {
-	dir, err := os.MkdirTemp(c.Dir, "engine-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	for i, measure := range []func(Config, string) error{r.reads, r.reserves, r.batches, r.checkpoints, r.expiry} {
-		if err := measure(c, fmt.Sprintf("%s/%d", dir, i)); err != nil {
-			return err
-		}
-		runtime.GC()
-	}
-	return nil
 }
 
 // reads measures the read of a random cell of two million by its two names, from one goroutine.

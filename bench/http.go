@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // shop is the stock that HTTP measurements run on: 4,000 SKUs in 100 stores, enough of each for ever.
@@ -93,34 +91,13 @@ const (
 	reserveBody = `{"id":"01a20834-c461-7f8c-bb6e-2a5cb09248cb","state":"held","lines":[{"sku":"SKU-0000001","location":"store-0001","quantity":1,"held":1,"committed":0,"released":0,"expired":0}],"created_at":"2026-11-23T11:40:05.601256797Z","expires_at":"2026-11-23T11:55:05.601256797Z","sequence":1234567}`
 )
 
-// Config says how a run is made.
-type Config struct {
-	Program     string // the onhand binary, which is started as a server
-	Dir         string // where databases are made
-	Rounds      int
-	Round       time.Duration
-	Connections int
-}
-
-// HTTP measures the server beside a bare one and beside Redis.
-func (r *Report) HTTP(c Config) error {
-	dir, err := os.MkdirTemp(c.Dir, "http-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+// httpGet measures the server beside a bare one.
+func (r *Report) httpGet(c Config, dir string) error {
 	shop, err := startShop(c.Program, dir)
 	if err != nil {
 		return err
 	}
 	defer shop.stop()
-	if err := r.httpGet(c, shop); err != nil {
-		return err
-	}
-	return r.httpReserve(c, shop, dir)
-}
-
-func (r *Report) httpGet(c Config, shop *process) error {
 	bare, err := startBare(c.Program, 200, "Etag=W/\"2xw\"|Cache-Control=no-cache", getBody)
 	if err != nil {
 		return err
@@ -139,7 +116,13 @@ func (r *Report) httpGet(c Config, shop *process) error {
 	return nil
 }
 
-func (r *Report) httpReserve(c Config, shop *process, dir string) error {
+// httpReserve measures the server beside a bare one and beside Redis.
+func (r *Report) httpReserve(c Config, dir string) error {
+	shop, err := startShop(c.Program, dir)
+	if err != nil {
+		return err
+	}
+	defer shop.stop()
 	bare, err := startBare(c.Program, 201, "Location=/v1/reservations/01a20834-c461-7f8c-bb6e-2a5cb09248cb", reserveBody)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"onhand/engine"
 )
 
-// Scale measures memory and restart at the size of a large chain: 20 million cells and 5 million live reservations of
+// The part scale measures memory and restart at the size of a large chain: 20 million cells and 5 million live reservations of
 // one line. Each step runs in a process of its own, so that its memory is its own.
 const (
 	scaleSKUs, scaleLocations = 10_000, 2000
@@ -23,20 +23,14 @@ const (
 	tailRecords               = 4_000_000
 )
 
-// StepResult is what a step of Scale has measured.
+// StepResult is what a step of scale has measured.
 type StepResult struct {
 	Bytes   int64         // memory taken by what the step added
 	Took    time.Duration // by what the step is about
 	Records uint64
 }
 
-// Scale adds the rows about memory and restart.
-func (r *Report) Scale(c Config) error {
-	dir, err := os.MkdirTemp(c.Dir, "scale-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+func (r *Report) scale(c Config, dir string) error {
 	step := func(name string) (StepResult, error) {
 		cmd := exec.Command(c.Program, "bench-step", name, dir)
 		cmd.Stderr = os.Stderr
@@ -74,7 +68,7 @@ func (r *Report) Scale(c Config) error {
 	return nil
 }
 
-// RunStep runs one step of Scale and writes its result to out.
+// RunStep runs one step of scale and writes its result to out.
 func RunStep(name, dir string, out io.Writer) error {
 	steps := map[string]func(string) (StepResult, error){
 		"cells": stepCells, "holds": stepHolds, "restart": stepRestart, "tail": stepTail, "replay": stepReplay,
