@@ -29,7 +29,8 @@ type importCommand struct {
 	ID       string        `help:"Id under which the import can be repeated without counting twice; otherwise one is made up." placeholder:"ID"`
 	RetryFor time.Duration `help:"How long to go on trying when the connection breaks or the server is busy." default:"1m"`
 	remote
-	Dir string `help:"Load into the stopped database in this directory instead of a server; made if there is none." type:"path"`
+	Dir   string `help:"Load into the stopped database in this directory instead of a server; made if there is none." type:"path"`
+	begun bool   // rows may have taken effect
 }
 
 // Help explains the file in full.
@@ -45,8 +46,7 @@ An import that broke off is gone on with by the same command with --id and the i
 func (c *importCommand) Run(s *streams) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	given := c.ID != ""
-	if !given && !c.DryRun {
+	if c.ID == "" && !c.DryRun {
 		c.ID = rand.Text()
 	}
 	in, size, err := c.open(s)
@@ -75,7 +75,7 @@ func (c *importCommand) Run(s *streams) error {
 		c.print(s.out, &result, took)
 	}
 	if err != nil {
-		if !c.DryRun {
+		if c.begun && !c.DryRun {
 			err = fmt.Errorf("the import broke off; to go on with it, repeat the command with --id %s: %w", c.ID, err)
 		}
 		return err
@@ -136,6 +136,7 @@ func (c *importCommand) load(s *streams, in io.Reader) (result server.ImportResu
 	if err != nil {
 		return result, err
 	}
+	c.begun = true
 	mode := engine.ImportSet
 	if c.Mode == "delta" {
 		mode = engine.ImportDelta
@@ -149,6 +150,7 @@ func (c *importCommand) send(ctx context.Context, s *streams, bar *progress, fil
 	if err := c.knock(ctx); err != nil {
 		return result, err
 	}
+	c.begun = true
 	deadline := time.Now().Add(c.RetryFor)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		in := &progressReader{ctx: ctx, in: file, bar: bar, step: c.step(), total: size}

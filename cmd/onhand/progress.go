@@ -20,6 +20,7 @@ type progress struct {
 	mu     sync.Mutex
 	step   string
 	bar    *progressbar.ProgressBar
+	began  time.Time
 	told   time.Time
 	latest int64
 }
@@ -47,7 +48,7 @@ func (p *progress) at(step string, done, total int64, bytes bool) {
 	defer p.mu.Unlock()
 	if step != p.step {
 		p.end()
-		p.step, p.told, p.latest = step, time.Now(), -1
+		p.step, p.began, p.told, p.latest = step, time.Now(), time.Now(), -1
 		if p.terminal {
 			p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(step),
 				progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(),
@@ -65,12 +66,23 @@ func (p *progress) at(step string, done, total int64, bytes bool) {
 		_ = p.bar.Set64(done)
 	case time.Since(p.told) >= progressInterval:
 		p.told = time.Now()
-		if total > 0 {
-			fmt.Fprintf(p.out, "%s: %d of %d\n", step, done, total)
-		} else {
-			fmt.Fprintf(p.out, "%s: %d\n", step, done)
-		}
+		fmt.Fprintf(p.out, "%s: %s\n", step, p.line(done, total, bytes))
 	}
+}
+
+// line tells in words what a bar would show.
+func (p *progress) line(done, total int64, bytes bool) string {
+	took := time.Since(p.began).Seconds()
+	rate := float64(done) / took
+	scale, unit := 1.0, ""
+	if bytes {
+		scale, unit = 1e6, " MB"
+	}
+	if total <= 0 {
+		return fmt.Sprintf("%.0f%s, %.1f%s/s", float64(done)/scale, unit, rate/scale, unit)
+	}
+	left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+	return fmt.Sprintf("%.0f of %.0f%s, %.1f%s/s, %v left", float64(done)/scale, float64(total)/scale, unit, rate/scale, unit, left)
 }
 
 // close ends the last step.

@@ -50,6 +50,9 @@ func (r *remote) request(ctx context.Context, method, path string, query url.Val
 // do sends a request. An answer that is not a success becomes an *answerError.
 func (r *remote) do(request *http.Request) (*http.Response, error) {
 	response, err := client.Do(request)
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return nil, fmt.Errorf("%s: %w", r.To, failed.Err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 
 	"onhand/engine"
 )
@@ -22,7 +23,7 @@ func (c *restoreCommand) Run(s *streams) error {
 	defer bar.close()
 	m, report, err := restoreFile(s, bar, "restoring", c.File, c.Dir)
 	bar.close()
-	if unsound(err) {
+	if unsound(err) || errors.Is(err, io.ErrUnexpectedEOF) { // the latter where it is cut short
 		return exitError{err, exitFinding}
 	}
 	if err != nil {

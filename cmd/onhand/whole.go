@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,11 +10,11 @@ import (
 // writeWhole writes a file that appears under its name only once it is whole, verified and on the disk. verify, where not
 // nil, is given the name under which it lies until then.
 func writeWhole(name string, write func(*os.File) error, verify func(temporary string) error) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".part-*")
+	temporary := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".part-"+rand.Text())
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	temporary := file.Name()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(temporary))
