@@ -186,7 +186,8 @@ func unhex(b byte) int {
 	return -1
 }
 
-// serve answers one request.
+// serve answers one request. A panic ends the process: it may have come from the midst of a change, and what the memory
+// holds then is not known. What was acknowledged is on disk, and a restart begins from there.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	c := newCall(ctx)
 	rt, err := s.dispatch(c)
