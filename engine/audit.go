@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
@@ -213,7 +214,7 @@ func (e *Engine) checkInvariants() (findings []error) {
 	seen := 0
 	for shard := range stock.Shards {
 		for slot := range reservation.WheelSlots {
-			e.reservations.Slot(shard, slot, func(ref uint32) {
+			e.reservations.Slot(shard, slot, &reservation.SlotPosition{}, math.MaxInt, func(ref uint32) {
 				seen++
 				e.reservations.Read(ref, &r)
 				for i := range r.Lines {

@@ -2,6 +2,7 @@ package reservation
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -166,17 +167,48 @@ func (t *Table) Places() uint32 { return t.places.Len() }
 // reservation that stays in the table with its deadline: lines only ever move to later slots of this order.
 const WheelSlots = levels*slotsPerLevel + 1
 
-// Slot calls f with each reservation whose first line lies in a slot of a shard's wheel. The caller holds the shard's
-// lock. A walk over all slots, with the lock given up in between, may meet a reservation twice.
-func (t *Table) Slot(shard, slot int, f func(ref uint32)) {
+// SlotPosition is how far a walk through a slot has come. The zero position is the beginning.
+type SlotPosition struct {
+	line, header uint32
+	id           ID
+	restarts     int
+}
+
+// slotRestartsMax is how often a walk through a slot begins anew before it is done in one go.
+const slotRestartsMax = 4
+
+// Slot calls f with the reservations whose first line lies in a slot of a shard's wheel, from a position on, after looking
+// at max lines at most. It answers false at the slot's end. The caller holds the shard's lock and may give it up between
+// two calls: all that is in the slot from the first call to the last is met, or is met in a later slot if it moved there.
+// Some may be met twice.
+func (t *Table) Slot(shard, slot int, at *SlotPosition, max int, f func(ref uint32)) (more bool) {
 	// Level 3 first, level 0 last but one, due last.
 	i := due
 	if slot < due {
 		i = (levels-1-slot/slotsPerLevel)*slotsPerLevel + slot%slotsPerLevel
 	}
-	for ref := t.wheels[shard].heads[i]; ref != 0; ref = t.line(ref).dueNext {
-		if t.line(ref).number == 0 {
-			f(t.headerOf(ref))
+	w := &t.wheels[shard]
+	ref := w.heads[i]
+	if at.line != 0 {
+		// Lines are added at the head, so those from here on are still the ones that are missing, if this one is still
+		// here. That it ends or moves between two calls is rare.
+		if t.Is(at.header, at.id) && w.slotOf(t.header(at.header).deadline>>tickBits) == i {
+			ref = at.line
+		} else if at.restarts++; at.restarts > slotRestartsMax {
+			max = math.MaxInt
 		}
 	}
+	for ; ref != 0 && max > 0; max-- {
+		l := t.line(ref)
+		if l.number == 0 {
+			f(t.headerOf(ref))
+		}
+		ref = l.dueNext
+	}
+	if ref == 0 {
+		return false
+	}
+	at.line, at.header = ref, t.headerOf(ref)
+	at.id = t.header(at.header).id
+	return true
 }
