@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/stock"
 )
 
@@ -194,36 +195,40 @@ const (
 func (in *installer) applyAll(list []*decodedEntry) {
 	for i, entry := range list {
 		if i+lookFar < len(list) {
-			in.e.prefetchNames(&list[i+lookFar].rec)
+			r := &list[i+lookFar].rec
+			in.e.prefetchNames(r.Cells, &r.Reservation)
 		}
 		if i+lookNear < len(list) {
-			in.e.prefetchReservations(&list[i+lookNear].rec)
+			r := &list[i+lookNear].rec
+			if r.Kind != record.ReservationHeld && r.Reservation.State != 0 {
+				in.e.reservations.PrefetchReservation(r.Reservation.ID)
+			}
+			in.e.prefetchLines(&r.Reservation)
 		}
 		in.e.applyState(entry.sequence, &entry.rec, in.mode(entry))
 	}
 }
 
-// prefetchNames asks for the memory of a record's cells, and for where its reservation is indexed.
-func (e *Engine) prefetchNames(r *record.Record) {
+// prefetchNames asks for the memory of cells and of a reservation's, and for where the reservation is indexed.
+func (e *Engine) prefetchNames(cells []record.Cell, re *reservation.Reservation) {
 	const cellsWorth = 64 // more would push each other out of the cache
-	for i := range min(len(r.Cells), cellsWorth) {
-		e.stock.Prefetch(r.Cells[i].SKU, r.Cells[i].Location)
+	for i := range min(len(cells), cellsWorth) {
+		e.stock.Prefetch(cells[i].SKU, cells[i].Location)
 	}
-	if re := &r.Reservation; re.State != 0 {
-		e.reservations.PrefetchID(re.ID)
-		e.reservations.PrefetchReference(re.Reference)
-	}
-}
-
-// prefetchReservations asks for the memory of a record's reservation, and of those that its lines will be linked to.
-func (e *Engine) prefetchReservations(r *record.Record) {
-	re := &r.Reservation
 	if re.State == 0 {
 		return
 	}
-	if r.Kind != record.ReservationHeld {
-		e.reservations.PrefetchReservation(re.ID)
+	if cells == nil {
+		for i := range min(len(re.Lines), cellsWorth) {
+			e.stock.Prefetch(re.Lines[i].SKU, re.Lines[i].Location)
+		}
 	}
+	e.reservations.PrefetchID(re.ID)
+	e.reservations.PrefetchReference(re.Reference)
+}
+
+// prefetchLines asks for the memory of the lines that a reservation's will be linked to.
+func (e *Engine) prefetchLines(re *reservation.Reservation) {
 	for i := range re.Lines {
 		e.reservations.PrefetchLine(e.stock.Head(re.Lines[i].SKU, re.Lines[i].Location))
 	}

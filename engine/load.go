@@ -168,13 +168,7 @@ func (l *loader) install(kind byte, data []byte) error {
 			l.row(d)
 		}
 	case chunkReservations:
-		var r reservation.Reservation
-		for d.More() {
-			d.Reservation(&r)
-			if d.Err() == nil {
-				l.reservation(&r)
-			}
-		}
+		l.reservations(d)
 	case chunkSettings:
 		for d.More() {
 			sequence, s := d.Uvarint(), d.SKU()
@@ -238,6 +232,32 @@ func (l *loader) row(d *record.Decoder) {
 			l.e.stock.Presize(sku, int(n))
 		}
 		l.e.stock.Put(sku, location, c)
+	}
+}
+
+// loadAhead is how many reservations are decoded before the first of them is inserted: each touches half a dozen places
+// that are in no cache, and the memory of all is asked for first.
+const loadAhead = 32
+
+func (l *loader) reservations(d *record.Decoder) {
+	var batch [loadAhead]reservation.Reservation
+	for d.More() {
+		n := 0
+		for n < len(batch) && d.More() {
+			if d.Reservation(&batch[n]); d.Err() != nil {
+				break
+			}
+			n++
+		}
+		for i := range batch[:n] {
+			l.e.prefetchNames(nil, &batch[i])
+		}
+		for i := range batch[:n] {
+			l.e.prefetchLines(&batch[i])
+		}
+		for i := range batch[:n] {
+			l.reservation(&batch[i])
+		}
 	}
 }
 
