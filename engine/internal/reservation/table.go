@@ -264,7 +264,8 @@ func (s *stripe) prefetch(hash uint32) {
 	s.mu.Unlock()
 }
 
-// PrefetchLine asks for the memory of a line.
+// PrefetchLine asks for the memory of a line. The reference may be one that was read without a lock, half of it old and
+// half new: its upper half is that of a reference which was given out, so it lies in memory that there is.
 func (t *Table) PrefetchLine(ref uint32) {
 	if ref != 0 {
 		prefetch.Line(t.arena.at(ref))
