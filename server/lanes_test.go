@@ -21,21 +21,26 @@ import (
 // gauge returns the value of a metric, with its labels as they are shown.
 func (r *rig) gauge(name string) float64 {
 	r.t.Helper()
-	admin := server.NewAdmin(r.metrics)
-	admin.Set(r.Server)
-	out := httptest.NewRecorder()
-	admin.Handler().ServeHTTP(out, httptest.NewRequest("GET", "/metrics", nil))
-	for lines := bufio.NewScanner(out.Body); lines.Scan(); {
+	v, ok := r.metric(name)
+	if !ok {
+		r.t.Fatalf("there is no metric %s", name)
+	}
+	return v
+}
+
+// metric is gauge for one that may not be there yet.
+func (r *rig) metric(name string) (value float64, ok bool) {
+	r.t.Helper()
+	for lines := bufio.NewScanner(r.scrape("text/plain").Body); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
 			v, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			return v
+			return v, true
 		}
 	}
-	r.t.Fatalf("there is no metric %s", name)
-	return 0
+	return 0, false
 }
 
 // begin sends a request and returns where its answer will come.
