@@ -92,11 +92,14 @@ func (t *Table) advance(w *wheel, tick int64) {
 		}
 		for ; first <= last; first++ {
 			slot := level*slotsPerLevel + int(first)&(slotsPerLevel-1)
-			ref := w.heads[slot]
-			w.heads[slot] = 0
-			for ref != 0 {
+			for ref := w.heads[slot]; ref != 0; {
 				next := t.line(ref).dueNext
-				t.wheelInsert(w, ref, t.header(t.headerOf(ref)).deadline)
+				// A line that belongs where it is keeps its place: a walk that is in the middle of the slot (Slot) would
+				// miss those that are moved to its head. The first turn of a new wheel, which begins at 0, comes upon many.
+				if deadline := t.header(t.headerOf(ref)).deadline; w.slotOf(deadline>>tickBits) != slot {
+					t.wheelRemove(w, ref)
+					t.wheelInsert(w, ref, deadline)
+				}
 				ref = next
 			}
 		}
