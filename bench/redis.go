@@ -75,7 +75,7 @@ func redisLoad(address string) (sha string, err error) {
 	}
 	lines := bytes.Split(in[:n], []byte("\r\n"))
 	if len(lines) < 2 || len(lines[1]) != 40 {
-		return "", fmt.Errorf("Redis answered %q", in[:n])
+		return "", fmt.Errorf("the answer of Redis is %q", in[:n])
 	}
 	return string(lines[1]), nil
 }
@@ -110,7 +110,7 @@ func redisAnswer(in []byte) (int, error) {
 		return 0, nil
 	}
 	if string(in[:end]) != ":1" {
-		return 0, fmt.Errorf("Redis answered %q", in[:end])
+		return 0, fmt.Errorf("the answer of Redis is %q", in[:end])
 	}
 	return end + 2, nil
 }

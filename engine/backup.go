@@ -46,6 +46,10 @@ func (e *Engine) Backup(w io.Writer) (*BackupManifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
 	}
+	// Where backups are frequent and changes few, no other checkpoint comes that would do it.
+	if err := e.removeOldCheckpoints(); err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
 	sequence, digest := e.Digest()
 	if err := e.settle(sequence); err != nil {
 		return nil, fmt.Errorf("backup: %w", err)

@@ -134,7 +134,7 @@ func (s *Server) enter(l lane) (leave func(), p *problem) {
 		if take(s.streams) {
 			return s.leaveStream, nil
 		}
-	default:
+	case laneFree:
 		return nothing, nil
 	}
 	s.metrics.overloaded(l)

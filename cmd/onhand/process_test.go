@@ -51,6 +51,7 @@ type process struct {
 	admin   string
 	done    chan struct{} // closed once all output was read and the process has ended
 	err     error         // how it ended
+	asked   bool          // to end
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -117,9 +118,18 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// terminate asks the process to end. It asks once only: a second signal would end the process at once.
+func (p *process) terminate() error {
+	if p.asked {
+		return nil
+	}
+	p.asked = true
+	return p.command.Process.Signal(syscall.SIGTERM)
+}
+
 // stop asks the process to end and returns how it did.
 func (p *process) stop() error {
-	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.terminate(); err != nil {
 		return err
 	}
 	select {

@@ -14,8 +14,8 @@ import (
 // The scripts in testdata/script say what each command promises, as its user would try it.
 //
 // Beside testscript's own words they have these: "serve DIR FLAGS…" starts a server and sets API and ADMIN to its
-// addresses and ONHAND_TO to its URL; "stop" asks it to end and requires that it does so well; "terminate" only asks;
-// "hangup" sends SIGHUP; "kill" sends SIGKILL; "log TEXT" requires a text in its log. "status N COMMAND…" runs a command
+// addresses and ONHAND_TO to its URL; "shutdown" asks it to end and requires that it does so well; "terminate" only asks;
+// "hangup" sends SIGHUP; "log TEXT" requires a text in its log. "status N COMMAND…" runs a command
 // that must end with an exit status. "env-from NAME FILE" sets a variable to what a file holds, and "key-id NAME FILE" to
 // the id of the API key in it. What runs as a process beside onhand is in scriptcommands_test.go.
 func TestScripts(t *testing.T) {
@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": scriptServe, "stop": scriptStop, "kill": scriptKill, "hangup": scriptHangup,
+			"serve": scriptServe, "shutdown": scriptShutdown, "hangup": scriptHangup,
 			"terminate": scriptTerminate, "log": scriptLog, "status": scriptStatus,
 			"env-from": scriptEnvFrom, "key-id": scriptKeyID,
 		},
@@ -67,7 +67,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ONHAND_TO", scheme+p.address)
 }
 
-func scriptStop(ts *testscript.TestScript, neg bool, _ []string) {
+func scriptShutdown(ts *testscript.TestScript, neg bool, _ []string) {
 	s := serverOf(ts, neg)
 	if err := s.stop(); err != nil {
 		ts.Fatalf("the server ended with %v\n%s", err, s.output())
@@ -75,14 +75,12 @@ func scriptStop(ts *testscript.TestScript, neg bool, _ []string) {
 }
 
 func scriptTerminate(ts *testscript.TestScript, neg bool, _ []string) {
-	ts.Check(serverOf(ts, neg).command.Process.Signal(syscall.SIGTERM))
+	ts.Check(serverOf(ts, neg).terminate())
 }
 
 func scriptHangup(ts *testscript.TestScript, neg bool, _ []string) {
 	ts.Check(serverOf(ts, neg).command.Process.Signal(syscall.SIGHUP))
 }
-
-func scriptKill(ts *testscript.TestScript, neg bool, _ []string) { serverOf(ts, neg).kill() }
 
 func scriptLog(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(serverKey{}).(*scriptServer)

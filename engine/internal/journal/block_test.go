@@ -182,7 +182,7 @@ func TestABlockThatContradictsItselfIsRefused(t *testing.T) {
 		"bytes behind":       func(d []byte) []byte { return append(d, 0) },
 		"entry beyond end":   func(d []byte) []byte { d[blockHeaderBytes] = 0x7E; return d },
 		"endless varint":     func(d []byte) []byte { return sealed(5, 0, entry{"", false})[:blockHeaderBytes] },
-		"unfinished varint":  func(d []byte) []byte { d[len(d)-4] = 0x80; return d[:len(d)] },
+		"unfinished varint":  func(d []byte) []byte { d[len(d)-4] = 0x80; return d },
 		"newer format":       func(d []byte) []byte { d[3]++; return d },
 		"something else":     func(d []byte) []byte { d[0] = 'x'; return d },
 		"a header by itself": func(d []byte) []byte { return d[:blockHeaderBytes] },
