@@ -16,8 +16,20 @@ const (
 	shopOnHand    = 1_000_000_000
 )
 
-func skuName(i int) string      { return fmt.Sprintf("SKU-%07d", i) }
-func locationName(i int) string { return fmt.Sprintf("store-%04d", i) }
+func skuName(i int) string      { return string(appendSKU(nil, i)) }
+func locationName(i int) string { return string(appendLocation(nil, i)) }
+
+func appendSKU(dst []byte, i int) []byte      { return appendPadded(append(dst, "SKU-"...), i, 1_000_000) }
+func appendLocation(dst []byte, i int) []byte { return appendPadded(append(dst, "store-"...), i, 1000) }
+
+// appendPadded appends i with zeros before it, as many as it takes to have a digit for each power of ten up to top. The
+// loaders make names this way, millions of them, while they measure.
+func appendPadded(dst []byte, i, top int) []byte {
+	for ; top > 1 && i < top; top /= 10 {
+		dst = append(dst, '0')
+	}
+	return strconv.AppendInt(dst, int64(i), 10)
+}
 
 // startShop starts an onhand server on a new database with the shop in it.
 func startShop(program, dir string) (*process, error) {
@@ -61,9 +73,9 @@ func startBare(program string, status int, headers, body string) (*process, erro
 
 func getRequest(dst []byte, r *rand.Rand) []byte {
 	dst = append(dst, "GET /v1/availability/"...)
-	dst = append(dst, skuName(r.IntN(shopSKUs))...)
+	dst = appendSKU(dst, r.IntN(shopSKUs))
 	dst = append(dst, '/')
-	dst = append(dst, locationName(r.IntN(shopLocations))...)
+	dst = appendLocation(dst, r.IntN(shopLocations))
 	return append(dst, " HTTP/1.1\r\nHost: bench\r\n\r\n"...)
 }
 
@@ -79,9 +91,9 @@ func reserveRequest(hot bool) func(dst []byte, r *rand.Rand) []byte {
 		dst = strconv.AppendInt(dst, int64(len(form)), 10)
 		dst = append(dst, "\r\n\r\n"...)
 		dst = append(dst, `{"lines":[{"sku":"`...)
-		dst = append(dst, skuName(sku)...)
+		dst = appendSKU(dst, sku)
 		dst = append(dst, `","location":"`...)
-		dst = append(dst, locationName(location)...)
+		dst = appendLocation(dst, location)
 		return append(dst, `","quantity":1}],"expires_in":900}`...)
 	}
 }

@@ -2,18 +2,15 @@ package bench
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// load is a closed loop over raw connections: each sends a request, reads the answer, and sends the next.
+// load is a closed loop over raw connections: each sends a request, reads the answer, and sends the next. It has to be far
+// cheaper than the server that it measures, as both run on the same processors; hence load_linux.go.
 type load struct {
 	address     string
 	connections int
@@ -41,72 +38,6 @@ func quantile(latency []time.Duration, q float64) time.Duration {
 	}
 	slices.Sort(latency)
 	return latency[min(int(q*float64(len(latency))), len(latency)-1)]
-}
-
-// run loads a server for a while.
-func (l *load) run(p *process, seed uint64, d time.Duration) (*result, error) {
-	before, err := p.cpu()
-	if err != nil {
-		return nil, err
-	}
-	var stop atomic.Bool
-	var wg sync.WaitGroup
-	errs := make([]error, l.connections)
-	latencies := make([][]time.Duration, l.connections)
-	begun := time.Now()
-	for i := range l.connections {
-		wg.Go(func() {
-			latencies[i], errs[i] = l.connection(rand.New(rand.NewPCG(seed, uint64(i))), &stop)
-		})
-	}
-	time.Sleep(d)
-	stop.Store(true)
-	wg.Wait()
-	r := &result{took: time.Since(begun), latency: slices.Concat(latencies...)}
-	r.requests = len(r.latency)
-	after, err := p.cpu()
-	r.cpu = after - before
-	if err = errors.Join(append(errs, err)...); err == nil && r.requests == 0 {
-		err = errors.New("no request was answered")
-	}
-	return r, err
-}
-
-func (l *load) connection(r *rand.Rand, stop *atomic.Bool) (latency []time.Duration, err error) {
-	conn, err := net.Dial("tcp", l.address)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	latency = make([]time.Duration, 0, 1<<16)
-	var out []byte
-	in := make([]byte, 0, 64<<10)
-	for !stop.Load() {
-		out = l.request(out[:0], r)
-		begun := time.Now()
-		if _, err := conn.Write(out); err != nil {
-			return latency, err
-		}
-		in = in[:0]
-		for {
-			n, err := conn.Read(in[len(in):cap(in)])
-			if err != nil {
-				return latency, err
-			}
-			in = in[:len(in)+n]
-			if n, err = l.answer(in); err != nil {
-				return latency, err
-			}
-			if n > 0 {
-				break
-			}
-			if len(in) == cap(in) {
-				in = slices.Grow(in, cap(in))
-			}
-		}
-		latency = append(latency, time.Since(begun))
-	}
-	return latency, nil
 }
 
 // httpAnswer reads an HTTP answer with a Content-Length and refuses one whose status is not the wanted one.
