@@ -73,6 +73,7 @@ func (c *serveCommand) Run(s *streams) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	log := c.logger(s)
+	spareProcessor()
 	go tuneCollector(ctx)
 	// What is wrong with the command line shows before minutes are spent on opening a large database.
 	o, reloads, err := c.options(log)
