@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -137,11 +138,11 @@ func (j *Journal) openPebble(dir string, fs vfs.FS) error {
 	}
 	existing, err := pebble.Peek(dir, fs)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return notOpened(err)
 	}
 	j.db, err = pebble.Open(dir, j.options(fs))
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return notOpened(err)
 	}
 	if existing.Exists && existing.FormatMajorVersion >= pebble.FormatNewest {
 		return nil
@@ -153,9 +154,17 @@ func (j *Journal) openPebble(dir string, fs vfs.FS) error {
 	}
 	j.db, err = pebble.Open(dir, j.options(fs))
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return notOpened(err)
 	}
 	return nil
+}
+
+// notOpened tells damage from other trouble, such as a lock or a missing permission, in what Pebble says on opening.
+func notOpened(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w; restore the latest backup", ErrCorrupt, err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 func (j *Journal) openReadOnly(dir string, fs vfs.FS) error {
@@ -164,10 +173,13 @@ func (j *Journal) openReadOnly(dir string, fs vfs.FS) error {
 	options.ErrorIfNotExists = true
 	db, err := pebble.Open(fs.PathJoin(dir, pebbleName), options)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return notOpened(err)
 	}
 	j.db = db
 	file, err := fs.Open(fs.PathJoin(dir, markName))
+	if errors.Is(err, iofs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%w: it has no high-water mark, so it can't be told whether it is whole", ErrCorrupt), db.Close())
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("high-water mark: %w", err), db.Close())
 	}
