@@ -204,6 +204,19 @@ type checkpointWriter struct {
 	chunk      []byte
 	kind       byte
 	err        error
+	resumed    time.Time // when it last began to work after a rest
+}
+
+// workAtOnce is for how long a checkpoint is written before it rests for as long, so that it takes at most half a
+// processor from those who wait for an answer, and never for long at a time.
+const workAtOnce = 200 * time.Microsecond
+
+// rest is called without any lock.
+func (w *checkpointWriter) rest() {
+	if worked := time.Since(w.resumed); worked >= workAtOnce {
+		time.Sleep(min(worked, 10*workAtOnce))
+		w.resumed = time.Now()
+	}
 }
 
 // begin makes room for about need more bytes of a kind in the chunk, writing out what is in the way.
@@ -219,10 +232,12 @@ func (w *checkpointWriter) flush() {
 		w.err = w.out.Write(w.kind, w.chunk)
 	}
 	w.chunk = w.chunk[:0]
+	w.rest()
 }
 
 func (w *checkpointWriter) write(to io.Writer) error {
 	e := w.e
+	w.resumed = time.Now()
 	description := binary.AppendUvarint(nil, w.start)
 	var err error
 	if w.out, err = snapshot.NewWriter(to, description); err != nil {
@@ -282,6 +297,7 @@ func (w *checkpointWriter) cells() {
 			row = append(row, at{location, c})
 			return true
 		})
+		w.rest()
 		for part := range slices.Chunk(row, cellsInChunk) {
 			w.begin(chunkCells, len(part)*16+16)
 			w.chunk = binary.AppendUvarint(w.chunk, uint64(sku))
@@ -323,6 +339,7 @@ func (w *checkpointWriter) liveReservations() {
 					ends = append(ends, len(encoded))
 				})
 				w.e.stock.Unlock(&locks)
+				w.rest()
 				from := 0
 				for _, to := range ends {
 					w.begin(chunkReservations, to-from)

@@ -15,6 +15,8 @@ func writeFile(fs vfs.FS, dir, name string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
+	// What is written goes to the disk as it comes: one large sync at the end would keep the journal's waiting.
+	file = vfs.NewSyncingFile(file, vfs.SyncingFileOptions{BytesPerSync: bytesPerSync})
 	if err = write(file); err == nil {
 		err = file.Sync()
 	}
@@ -26,6 +28,8 @@ func writeFile(fs vfs.FS, dir, name string, write func(io.Writer) error) error {
 	}
 	return syncDir(fs, dir)
 }
+
+const bytesPerSync = 512 << 10
 
 // temporarySuffix marks files that were being written; what bears it at the start is left over from a crash.
 const temporarySuffix = ".tmp"
