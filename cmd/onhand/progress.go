@@ -50,9 +50,15 @@ func (p *progress) at(step string, done, total int64, bytes bool) {
 		p.end()
 		p.step, p.began, p.told, p.latest = step, time.Now(), time.Now(), -1
 		if p.terminal {
-			p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(step),
-				progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(),
-				progressbar.OptionShowBytes(bytes), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true))
+			options := []progressbar.Option{
+				progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(step), progressbar.OptionSetWidth(30),
+				progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionShowCount(),
+				progressbar.OptionShowBytes(bytes), progressbar.OptionSetPredictTime(true),
+			}
+			if !bytes { // the rate of bytes shows without being asked for
+				options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString("done"))
+			}
+			p.bar = progressbar.NewOptions64(total, options...)
 		} else {
 			fmt.Fprintf(p.out, "%s …\n", step)
 		}
