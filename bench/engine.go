@@ -117,7 +117,8 @@ func rates(c Config, n int, call func(r *rand.Rand) (units int, err error)) (spr
 	return spreadOf(values), nil
 }
 
-// reads measures the read of a random cell of two million by its two names, from one goroutine.
+// reads measures the read of a random cell of two million by its two names, from one goroutine, beside what no index can
+// do without: one read of a random place in as much memory, which the next one depends on.
 func (r *Report) reads(c Config, dir string) (err error) {
 	const skus, locations = 2000, 1000
 	e, err := openStock(dir, skus, locations, shopOnHand, engine.Options{})
@@ -126,7 +127,11 @@ func (r *Report) reads(c Config, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	n := namesOf(skus, locations)
-	var values []float64
+	var values, limits, ratios []float64
+	memory := make([]uint64, skus*locations*cellBytes/8)
+	for i := range memory {
+		memory[i] = 0 // the kernel provides memory only once it is written to
+	}
 	random := rand.New(rand.NewPCG(1, 1))
 	order := make([]engine.Line, 1<<16)
 	for i := range order {
@@ -142,12 +147,33 @@ func (r *Report) reads(c Config, dir string) (err error) {
 			}
 			count += len(order)
 		}
+		rate, limit := float64(count)/time.Since(begun).Seconds(), chase(memory)
 		if i > 0 {
-			values = append(values, float64(count)/time.Since(begun).Seconds())
+			values, limits, ratios = append(values, rate), append(limits, limit), append(ratios, rate/limit)
 		}
 	}
+	r.note("memory: dependent reads of random places in as many bytes", spreadOf(limits), "reads/s")
+	r.note("engine: read of a random cell ÷ that", spreadOf(ratios), "×")
 	r.atLeast("engine: read of a random cell of 2 M by its two names, one core", spreadOf(values), 6e6, "reads/s")
 	return nil
+}
+
+// cellBytes is about what a cell takes in a row of a thousand.
+const cellBytes = 40
+
+// chase returns how many reads a second can be made of memory, in which all is 0, one after the other.
+func chase(memory []uint64) float64 {
+	const reads = 1 << 22
+	begun := time.Now()
+	at := uint64(1)
+	for range reads {
+		at = at*6364136223846793005 + 1442695040888963407 + memory[(at>>32)*uint64(len(memory))>>32]
+	}
+	took := time.Since(begun)
+	if at == 0 {
+		return 0 // so that the reads are not left out
+	}
+	return reads / took.Seconds()
 }
 
 // reserves measures durable reservations of one line from 1,024 callers, on different SKUs and all on one.

@@ -154,7 +154,7 @@ func stepRestart(dir string) (s StepResult, err error) {
 	return s, errors.Join(err, e.Close())
 }
 
-// stepTail leaves a journal without a checkpoint behind: reservations, half of them committed.
+// stepTail leaves a journal of reservations behind that no checkpoint covers.
 func stepTail(dir string) (s StepResult, err error) {
 	const skus, locations = 4000, 500
 	e, err := openStock(filepath.Join(dir, "tail"), skus, locations, 1_000_000, engine.Options{CheckpointBytes: 1 << 40})
