@@ -111,7 +111,9 @@ func (l *ledger) step(c *caller, e *engine.Engine) bool {
 	return true
 }
 
-func stopped(err error) bool { return errors.Is(err, engine.ErrStopped) || errors.Is(err, engine.ErrDiskFull) }
+func stopped(err error) bool {
+	return errors.Is(err, engine.ErrStopped) || errors.Is(err, engine.ErrDiskFull)
+}
 
 var (
 	ledgerSKUs   = []string{"lamp", "sofa", "bulb", "rug"}
