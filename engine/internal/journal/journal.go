@@ -85,6 +85,7 @@ type Journal struct {
 	wanted   chan struct{} // holds a token while someone waits for the open block, or it is large
 	finished chan struct{} // closed when the store loop has ended
 
+	found    atomic.Uint64 // last sequence when the journal was opened
 	durable  atomic.Uint64
 	appended atomic.Uint64
 	crowded  atomic.Bool // Admit has to look closer
@@ -138,11 +139,11 @@ func (j *Journal) openPebble(dir string, fs vfs.FS) error {
 	}
 	existing, err := pebble.Peek(dir, fs)
 	if err != nil {
-		return notOpened(err)
+		return faultOf(err)
 	}
 	j.db, err = pebble.Open(dir, j.options(fs))
 	if err != nil {
-		return notOpened(err)
+		return faultOf(err)
 	}
 	if existing.Exists && existing.FormatMajorVersion >= pebble.FormatNewest {
 		return nil
@@ -154,17 +155,9 @@ func (j *Journal) openPebble(dir string, fs vfs.FS) error {
 	}
 	j.db, err = pebble.Open(dir, j.options(fs))
 	if err != nil {
-		return notOpened(err)
+		return faultOf(err)
 	}
 	return nil
-}
-
-// notOpened tells damage from other trouble, such as a lock or a missing permission, in what Pebble says on opening.
-func notOpened(err error) error {
-	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: %w; restore the latest backup", ErrCorrupt, err)
-	}
-	return fmt.Errorf("journal: %w", err)
 }
 
 func (j *Journal) openReadOnly(dir string, fs vfs.FS) error {
@@ -173,7 +166,7 @@ func (j *Journal) openReadOnly(dir string, fs vfs.FS) error {
 	options.ErrorIfNotExists = true
 	db, err := pebble.Open(fs.PathJoin(dir, pebbleName), options)
 	if err != nil {
-		return notOpened(err)
+		return faultOf(err)
 	}
 	j.db = db
 	file, err := fs.Open(fs.PathJoin(dir, markName))
@@ -234,6 +227,7 @@ func (j *Journal) checkEnd(mark markValue) (last uint64, err error) {
 	if last == mark.sequence && ok && mark.hash != b.Hash {
 		return 0, fmt.Errorf("%w: its last block is not the one that was acknowledged; the mark and the journal are not of the same database", ErrCorrupt)
 	}
+	j.found.Store(last)
 	j.durable.Store(last)
 	j.appended.Store(last)
 	return last, nil

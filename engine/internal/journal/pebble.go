@@ -1,8 +1,11 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
+	iofs "io/fs"
 	"log/slog"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -33,6 +36,7 @@ func (j *Journal) options(fs vfs.FS) *pebble.Options {
 			// A failed flush or compaction is retried for ever, while the write-ahead log grows. It means that the
 			// disk is full or failing, so the process stops as it does for a failed sync.
 			BackgroundError: func(err error) { j.fail(fmt.Errorf("journal: background work: %w", err)) },
+			DataCorruption:  j.damaged,
 		},
 	}
 	for i := range o.TargetFileSizes {
@@ -45,6 +49,25 @@ func (j *Journal) options(fs vfs.FS) *pebble.Options {
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	return o
+}
+
+// damaged is called when a table turns out to be damaged. While the journal is only read, by a check or a recovery, that
+// is for the reader to report, who is given the error too; Pebble's own answer would be to end the process.
+func (j *Journal) damaged(info pebble.DataCorruptionInfo) {
+	err := fmt.Errorf("%w: %s: %w; restore the latest backup", ErrCorrupt, info.Path, info.Details)
+	j.log.Error("journal is damaged", slog.String("file", info.Path), slog.String("error", err.Error()))
+	if j.appended.Load() > j.found.Load() {
+		j.fail(err)
+	}
+}
+
+// faultOf tells damage from other trouble, such as a lock or a missing permission, in what Pebble says. Tables that are
+// missing or cut it does not call corruption, but they are no less lost.
+func faultOf(err error) error {
+	if pebble.IsCorruptionError(err) || errors.Is(err, iofs.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch") {
+		return fmt.Errorf("%w: %w; restore the latest backup", ErrCorrupt, err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 // logger hands Pebble's messages on. Pebble calls Fatalf when its log can't be written or synced, and reports success

@@ -13,14 +13,14 @@ import (
 func (j *Journal) First() (uint64, error) {
 	iter, err := j.db.NewIter(nil)
 	if err != nil {
-		return 0, fmt.Errorf("journal: %w", err)
+		return 0, faultOf(err)
 	}
 	first := j.durable.Load() + 1
 	if iter.First() {
 		first = binary.BigEndian.Uint64(iter.Key())
 	}
 	if err := iter.Close(); err != nil {
-		return 0, fmt.Errorf("journal: %w", err)
+		return 0, faultOf(err)
 	}
 	return first, nil
 }
