@@ -191,6 +191,7 @@ type backupReader struct {
 	options  Options
 	dir      string
 	in       *tar.Reader
+	start    uint64 // of the checkpoint
 	manifest BackupManifest
 }
 
@@ -214,12 +215,9 @@ func (b *backupReader) blocks(yield func(data []byte) error) error {
 			checkpoint = true
 			err = b.checkpoint()
 		case h.Name == backupManifest:
-			err = json.NewDecoder(io.LimitReader(b.in, 1<<16)).Decode(&b.manifest)
-			if err == nil && b.manifest.Format != backupFormat {
-				err = fmt.Errorf("backup format %d, this program reads %d", b.manifest.Format, backupFormat)
-			}
+			err = b.readManifest()
 		case scans(h.Name, backupJournal, &part):
-			err = b.part(yield)
+			err = b.part(h.Size, yield)
 		default:
 			err = fmt.Errorf("%w: it has an entry %q", ErrCheckpointDamaged, h.Name)
 		}
@@ -250,14 +248,31 @@ func (b *backupReader) checkpoint() error {
 	if err != nil {
 		return err
 	}
+	b.start = start
 	if err := fs.Rename(fs.PathJoin(dir, arrived), fs.PathJoin(dir, checkpointName(start))); err != nil {
 		return err
 	}
 	return syncDir(fs, dir)
 }
 
-// part yields the blocks of one part.
-func (b *backupReader) part(yield func(data []byte) error) error {
+func (b *backupReader) readManifest() error {
+	m := &b.manifest
+	in := json.NewDecoder(io.LimitReader(b.in, 1<<16))
+	in.DisallowUnknownFields()
+	if err := in.Decode(m); err != nil {
+		return fmt.Errorf("%w: %w", ErrCheckpointDamaged, err)
+	}
+	if m.Format != backupFormat {
+		return fmt.Errorf("backup format %d, this program reads %d", m.Format, backupFormat)
+	}
+	if m.Start != b.start {
+		return fmt.Errorf("%w: it is of a backup from %d, the checkpoint is of %d", ErrCheckpointDamaged, m.Start, b.start)
+	}
+	return nil
+}
+
+// part yields the blocks of one part of so many bytes.
+func (b *backupReader) part(size int64, yield func(data []byte) error) error {
 	var length [4]byte
 	for {
 		if _, err := io.ReadFull(b.in, length[:]); errors.Is(err, io.EOF) {
@@ -266,7 +281,7 @@ func (b *backupReader) part(yield func(data []byte) error) error {
 			return fmt.Errorf("%w: %w", ErrCheckpointDamaged, err)
 		}
 		n := binary.LittleEndian.Uint32(length[:])
-		if n > 1<<30 {
+		if int64(n) > size {
 			return fmt.Errorf("%w: a block of %d bytes", ErrCheckpointDamaged, n)
 		}
 		data := make([]byte, n)
