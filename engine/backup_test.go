@@ -5,11 +5,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -111,6 +113,51 @@ func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
 	sequence, digest := db.Digest()
 	if s, d := restored.Digest(); s != sequence || d != digest || m.Sequence != sequence {
 		t.Errorf("the backup of %d, state %016x, is restored as %d, %016x", sequence, digest, s, d)
+	}
+}
+
+// TestABackupWaitsForWhatItIsOf has a change come in, and not become durable yet, between the checkpoint and the rest of a
+// backup. The manifest speaks of the state with that change, so the journal in the archive must have it.
+func TestABackupWaitsForWhatItIsOf(t *testing.T) {
+	db := enginetest.Open(t, engine.Options{})
+	setOnHand(t, db, "lamp", "lyon", 5)
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	changed := make(chan error, 1)
+	var once sync.Once
+	db.BeforeDisk(func(op errorfs.Op) error {
+		if enginetest.IsJournalSync(op) {
+			<-held
+		}
+		// Old checkpoints are looked for once the new one is there.
+		if op.Kind == errorfs.OpList && strings.HasSuffix(op.Path, "checkpoints") {
+			once.Do(func() {
+				before, _ := db.Digest()
+				go func() {
+					_, err := db.Adjust(&engine.Adjustment{Lines: one("lamp", "lyon"), Reason: "receipt"})
+					changed <- err
+				}()
+				for now := before; now == before; now, _ = db.Digest() {
+					runtime.Gosched()
+				}
+				time.AfterFunc(50*time.Millisecond, release)
+			})
+		}
+		return nil
+	})
+	var archive bytes.Buffer
+	m, err := db.Backup(&archive)
+	release()
+	if err := errors.Join(err, <-changed); err != nil {
+		t.Fatal(err)
+	}
+	db.BeforeDisk(nil)
+	if sequence, _ := db.Digest(); m.Sequence != sequence {
+		t.Fatalf("the backup is of %d, the change made %d", m.Sequence, sequence)
+	}
+	if _, report, err := restore(enginetest.NewDisk(), archive.Bytes()); err != nil || report.Last < m.Sequence {
+		t.Errorf("%+v, %v", report, err)
 	}
 }
 
