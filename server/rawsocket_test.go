@@ -40,7 +40,7 @@ func newRig(t testing.TB, o server.Options) *rig {
 
 func newRigOn(t testing.TB, eo engine.Options, o server.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, metrics: server.NewMetrics("test"), client: &http.Client{Transport: &http.Transport{}}}
+	r := &rig{t: t, metrics: server.NewMetrics("test"), client: &http.Client{Transport: &held{t, &http.Transport{}}}}
 	eo.Observe = r.metrics.Observer()
 	r.db = enginetest.Open(t, eo)
 	srv, err := server.New(r.db.Engine, r.metrics, o)
