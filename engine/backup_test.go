@@ -30,7 +30,7 @@ func backedUp(t testing.TB) (archive []byte, digest uint64) {
 	t.Helper()
 	db := enginetest.Open(t, engine.Options{})
 	l := newLedger(1, rand.New(rand.NewPCG(8, 9)))
-	for n := range 40 {
+	for n := range 20 {
 		l.step(l.callers[0], db.Engine)
 		if n == 20 {
 			if err := db.Checkpoint(); err != nil {
@@ -52,19 +52,7 @@ func backedUp(t testing.TB) (archive []byte, digest uint64) {
 func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
 	db := enginetest.Open(t, engine.Options{})
 	l := newLedger(3, enginetest.Rand(t))
-	var callers sync.WaitGroup
-	stop := make(chan struct{})
-	for _, caller := range l.callers {
-		callers.Go(func() {
-			for l.step(caller, db.Engine) {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-			}
-		})
-	}
+	stop := l.keepAsking(t, db.Engine)
 	type taken struct {
 		archive  bytes.Buffer
 		manifest *engine.BackupManifest
@@ -73,9 +61,7 @@ func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
 	var backups [3]taken
 	for i := range backups {
 		b := &backups[i]
-		for seen := l.answered(); l.answered() < seen+20; {
-			db.Settle()
-		}
+		l.allow(t, 60)
 		b.ledger.answered = l.answers()
 		var err error
 		if b.manifest, err = db.Backup(&b.archive); err != nil {
@@ -83,8 +69,7 @@ func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
 		}
 		b.ledger.asked = l.questions()
 	}
-	close(stop)
-	callers.Wait()
+	stop()
 	for i := range backups {
 		b := &backups[i]
 		disk := enginetest.NewDisk()
@@ -178,13 +163,13 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 			t.Errorf("%s at byte %d of %d is not noticed", what, at, len(archive))
 		}
 	}
-	for range enginetest.Times(150) {
+	for range enginetest.Times(60) {
 		at := r.IntN(len(archive))
 		damaged := bytes.Clone(archive)
 		damaged[at] ^= 1 << r.IntN(8)
 		try("a flipped bit", at, damaged)
 	}
-	for range enginetest.Times(50) {
+	for range enginetest.Times(20) {
 		at := r.IntN(len(archive))
 		try("a cut", at, archive[:at])
 	}
@@ -198,7 +183,7 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 		for !bytes.HasPrefix(archive[at:], append([]byte(name), 0)) {
 			at += 512
 		}
-		for n := range 40 {
+		for n := range 20 {
 			damaged := bytes.Clone(archive)
 			damaged[at+512+n] ^= 1 << r.IntN(8)
 			disk := enginetest.NewDisk()

@@ -146,7 +146,7 @@ func TestAFlippedBitIsFound(t *testing.T) {
 	kinds := map[string]int{}
 	for _, name := range filesUnder(t, disk, enginetest.Dir) {
 		data := read(t, disk, name)
-		flips := enginetest.Times(25)
+		flips := enginetest.Times(12)
 		if path.Base(name) == "MARK" {
 			data = data[:4120] // both slots and what is between them
 		}

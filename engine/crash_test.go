@@ -88,28 +88,9 @@ func crashWhileAtWork(t *testing.T, r *rand.Rand, trimming bool) {
 	elapsed := func() time.Duration { return time.Duration(db.Clock.Wall() - enginetest.Start.UnixNano()) }
 	c := &crasher{ledger: l, passed: elapsed, limit: 30, r: r, disk: db.Disk, taken: map[string]int{}}
 	db.BeforeDisk(c.before)
-	var callers sync.WaitGroup
-	done := make(chan struct{})
-	for _, caller := range l.callers {
-		callers.Go(func() {
-			for over := false; !over; {
-				if !l.step(caller, db.Engine) {
-					t.Error("the engine has stopped")
-					return
-				}
-				select {
-				case <-done:
-					over = true
-				case <-time.After(500 * time.Microsecond):
-				}
-			}
-		})
-	}
+	stop := l.keepAsking(t, db.Engine)
 	for n := range 8 {
-		// Some answers lie between one checkpoint and the next.
-		for seen := l.answered(); l.answered() < seen+20 && !t.Failed(); {
-			time.Sleep(100 * time.Microsecond)
-		}
+		l.allow(t, 40)
 		db.Clock.Advance(2 * time.Second)
 		var err error
 		if n%3 == 2 {
@@ -121,8 +102,7 @@ func crashWhileAtWork(t *testing.T, r *rand.Rand, trimming bool) {
 			t.Error(err)
 		}
 	}
-	close(done)
-	callers.Wait()
+	stop()
 	db.BeforeDisk(nil)
 	if len(c.moments) < 20 {
 		t.Errorf("only %d crashes", len(c.moments))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,41 @@ type caller struct {
 type ledger struct {
 	mu      sync.Mutex
 	callers []*caller
+	allowed atomic.Int64 // how many answers there may be
+}
+
+// keepAsking has all callers ask until stop is called, but no more than is allowed: how much they would ask while a
+// checkpoint is written depends on the machine, and what they asked has to be gone through afterwards.
+func (l *ledger) keepAsking(t *testing.T, e *engine.Engine) (stop func()) {
+	var callers sync.WaitGroup
+	done := make(chan struct{})
+	for _, caller := range l.callers {
+		callers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(500 * time.Microsecond):
+				}
+				if int64(l.answered()) < l.allowed.Load() && !l.step(caller, e) {
+					t.Error("the engine has stopped")
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		close(done)
+		callers.Wait()
+	}
+}
+
+// allow allows n more answers and waits for the first half of them.
+func (l *ledger) allow(t *testing.T, n int) {
+	l.allowed.Store(int64(l.answered() + n))
+	for seen := l.answered(); l.answered() < seen+n/2 && !t.Failed(); {
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 func newLedger(callers int, r *rand.Rand) *ledger {
