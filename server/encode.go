@@ -197,7 +197,11 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 	if c.SKU != nil {
 		dst = appendSKU(appendMember(dst, "sku"), c.SKU)
 	}
-	if c.Location != nil {
+	switch {
+	case c.Kind == engine.LocationDeletedChange: // nothing else is left of it
+		dst = appendString(append(appendMember(dst, "location"), `{"id":`...), c.Location.ID)
+		dst = append(appendUint(dst, "sequence", c.Sequence), '}')
+	case c.Location != nil:
 		dst = appendLocation(appendMember(dst, "location"), c.Location)
 	}
 	return append(dst, '}')

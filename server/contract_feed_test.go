@@ -1,0 +1,59 @@
+package server_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"onhand/server"
+)
+
+// TestTheFeedIsAsDescribed makes every kind of change and holds each line of the feed and of the snapshot to its schema.
+func TestTheFeedIsAsDescribed(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.stock("S", 10)
+	r.put("/v1/skus/S", `{"title":"Lamp"}`)
+	r.put("/v1/locations/M", `{}`)
+	r.do("DELETE", "/v1/locations/M", "")
+	r.do("POST", "/v1/stock/import", "sku,location,on_hand\nS,L,9\nT,L,4\n", "Content-Type", "text/csv")
+	hold := func(body string, headers ...string) string {
+		t.Helper()
+		return fieldOf(t, r.do("POST", "/v1/reservations", body, headers...).body, "id")
+	}
+	r.do("POST", "/v1/reservations/"+hold(oneLine("S"))+"/commit", "")
+	released := hold(`{"lines":[{"sku":"S","location":"L","quantity":99}],"partial":true,"channel":"web","reference":"r"}`)
+	r.do("POST", "/v1/reservations/"+released+"/extend", `{"expires_in":7200}`)
+	r.do("POST", "/v1/stock/adjustments", `{"lines":[{"sku":"S","location":"L","quantity":-3}],"reason":"sale","reference":"till"}`)
+	r.do("POST", "/v1/reservations", oneLine("S"), "Idempotency-Key", "refused") // on record
+	r.do("POST", "/v1/reservations/"+released+"/release", "")
+	hold(`{"lines":[{"sku":"T","location":"L","quantity":1}],"expires_in":1}`)
+	r.db.Clock.Advance(time.Second)
+	hold(`{"lines":[{"sku":"T","location":"L","quantity":4}]}`) // ends the one that is due
+
+	kinds := make(map[string]bool)
+	lines := func(path, schema string) {
+		t.Helper()
+		for line := range strings.Lines(r.get(path).body) {
+			var value map[string]any
+			if err := json.Unmarshal([]byte(line), &value); err != nil {
+				t.Fatal(err)
+			}
+			if err := contract().Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+				t.Errorf("%s%v", line, err)
+			}
+			kinds[value["type"].(string)] = true
+		}
+	}
+	lines("/v1/changes?wait=0", "Change")
+	lines("/v1/changes?snapshot=true", "SnapshotItem")
+	for _, schema := range []string{"Change", "SnapshotItem"} {
+		for _, kind := range contract().Components.Schemas[schema].Value.Properties["type"].Value.Enum {
+			if !kinds[kind.(string)] {
+				t.Errorf("there was no %s", kind)
+			}
+		}
+	}
+}
