@@ -50,6 +50,7 @@ func backedUp(t testing.TB) (archive []byte, digest uint64) {
 // TestABackupIsTakenWhileWritersGoOn restores backups that were taken while callers were at work: what was answered
 // before a backup began is in it, and what was asked only after it had ended is not.
 func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
+	t.Parallel()
 	db := enginetest.Open(t, engine.Options{})
 	l := newLedger(3, enginetest.Rand(t))
 	stop := l.keepAsking(t, db.Engine)
@@ -104,6 +105,7 @@ func TestABackupIsTakenWhileWritersGoOn(t *testing.T) {
 // TestABackupWaitsForWhatItIsOf has a change come in, and not become durable yet, between the checkpoint and the rest of a
 // backup. The manifest speaks of the state with that change, so the journal in the archive must have it.
 func TestABackupWaitsForWhatItIsOf(t *testing.T) {
+	t.Parallel()
 	db := enginetest.Open(t, engine.Options{})
 	setOnHand(t, db, "lamp", "lyon", 5)
 	held := make(chan struct{})
@@ -149,6 +151,7 @@ func TestABackupWaitsForWhatItIsOf(t *testing.T) {
 // TestADamagedBackupIsRefused flips bits and cuts ends off. What is refused leaves nothing that could be taken for a
 // database; where the damage is in what fills the archive up, the very same state is restored.
 func TestADamagedBackupIsRefused(t *testing.T) {
+	t.Parallel()
 	r := enginetest.Rand(t)
 	archive, digest := backedUp(t)
 	refused := 0
@@ -163,13 +166,13 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 			t.Errorf("%s at byte %d of %d is not noticed", what, at, len(archive))
 		}
 	}
-	for range enginetest.Times(60) {
+	for range rounds(60) {
 		at := r.IntN(len(archive))
 		damaged := bytes.Clone(archive)
 		damaged[at] ^= 1 << r.IntN(8)
 		try("a flipped bit", at, damaged)
 	}
-	for range enginetest.Times(20) {
+	for range rounds(20) {
 		at := r.IntN(len(archive))
 		try("a cut", at, archive[:at])
 	}
@@ -209,6 +212,7 @@ func isNoDatabase(t testing.TB, disk vfs.FS) {
 
 // TestAManifestOfAnotherBackupIsRefused: every part is whole, but they do not belong together.
 func TestAManifestOfAnotherBackupIsRefused(t *testing.T) {
+	t.Parallel()
 	archive, _ := backedUp(t)
 	for _, c := range []struct{ from, to string }{
 		{`"digest": "`, `"digest": "0`}, {`"sequence": `, `"sequence": 1`}, {`"sequence": `, `"sequence":-`},
@@ -237,6 +241,7 @@ func TestAManifestOfAnotherBackupIsRefused(t *testing.T) {
 
 // TestARestoreTouchesNoOtherFiles: a database in use, above all, is not written over.
 func TestARestoreTouchesNoOtherFiles(t *testing.T) {
+	t.Parallel()
 	archive, _ := backedUp(t)
 	db := enginetest.Open(t, engine.Options{})
 	setOnHand(t, db, "lamp", "lyon", 5)
@@ -251,6 +256,7 @@ func TestARestoreTouchesNoOtherFiles(t *testing.T) {
 
 // TestAnEmptyDatabaseCanBeBackedUp: it is the first backup of many an installation.
 func TestAnEmptyDatabaseCanBeBackedUp(t *testing.T) {
+	t.Parallel()
 	db := enginetest.Open(t, engine.Options{})
 	var archive bytes.Buffer
 	m, err := db.Backup(&archive)
@@ -271,9 +277,10 @@ func TestAnEmptyDatabaseCanBeBackedUp(t *testing.T) {
 
 // TestFrequentBackupsLeaveNoOldCheckpoints: each makes a checkpoint, where something has changed.
 func TestFrequentBackupsLeaveNoOldCheckpoints(t *testing.T) {
+	t.Parallel()
 	db := enginetest.Open(t, engine.Options{})
 	dir := path.Join(enginetest.Dir, "checkpoints")
-	for n := range 6 {
+	for n := range 4 {
 		setOnHand(t, db, "lamp", "lyon", int64(n))
 		for range 2 {
 			if _, err := db.Backup(new(bytes.Buffer)); err != nil {
@@ -288,6 +295,7 @@ func TestFrequentBackupsLeaveNoOldCheckpoints(t *testing.T) {
 
 // TestARestoreThatIsCutShortLeavesNoDatabase has the power go, or the disk fail, at one moment of a restore after another.
 func TestARestoreThatIsCutShortLeavesNoDatabase(t *testing.T) {
+	t.Parallel()
 	archive, digest := backedUp(t)
 	r := enginetest.Rand(t)
 	look := func(disk *vfs.MemFS, when string) {

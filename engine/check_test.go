@@ -137,6 +137,7 @@ func isDamage(err error) bool {
 // TestAFlippedBitIsFound flips bits all over a database. A check either finds it, or everything is there as before and
 // the bit is one of those that do not matter.
 func TestAFlippedBitIsFound(t *testing.T) {
+	t.Parallel()
 	r := enginetest.Rand(t)
 	disk := stored(t)
 	sound, err := check(t, disk)
@@ -146,7 +147,7 @@ func TestAFlippedBitIsFound(t *testing.T) {
 	kinds := map[string]int{}
 	for _, name := range filesUnder(t, disk, enginetest.Dir) {
 		data := read(t, disk, name)
-		flips := enginetest.Times(12)
+		flips := rounds(12)
 		if path.Base(name) == "MARK" {
 			data = data[:4120] // both slots and what is between them
 		}
@@ -186,6 +187,7 @@ func TestAFlippedBitIsFound(t *testing.T) {
 
 // TestAMissingOrCutFileIsFound takes away one file after another, or its end.
 func TestAMissingOrCutFileIsFound(t *testing.T) {
+	t.Parallel()
 	disk := stored(t)
 	sound, err := check(t, disk)
 	if err != nil {
@@ -224,6 +226,7 @@ func TestAMissingOrCutFileIsFound(t *testing.T) {
 
 // TestACheckpointOfAnotherStateIsFound: each file is whole, but they do not belong together.
 func TestACheckpointOfAnotherStateIsFound(t *testing.T) {
+	t.Parallel()
 	disk := stored(t)
 	dir := path.Join(enginetest.Dir, "checkpoints")
 	names, err := disk.List(dir)
@@ -264,6 +267,7 @@ func TestACheckpointOfAnotherStateIsFound(t *testing.T) {
 // TestACheckpointThatDisagreesWithReplayIsFound has memory go wrong before a checkpoint is written. A restart notices it
 // too.
 func TestACheckpointThatDisagreesWithReplayIsFound(t *testing.T) {
+	t.Parallel()
 	f := openFaulty(t, enginetest.NewDisk())
 	units := int64(5)
 	if _, err := f.SetStock(&engine.SetStockRequest{SKU: "lamp", Location: "lyon", OnHand: &units}); err != nil {
@@ -283,6 +287,7 @@ func TestACheckpointThatDisagreesWithReplayIsFound(t *testing.T) {
 
 // TestABrokenRuleIsFound forges changes that the engine would never make. All of them are stored as they should be.
 func TestABrokenRuleIsFound(t *testing.T) {
+	t.Parallel()
 	const lamp, lyon = 1, 1 // the first names there are
 	held := engine.ID{15: 1}
 	cell := record.Cell{SKU: lamp, Location: lyon, OnHand: 5, Held: 2}
@@ -358,6 +363,7 @@ func TestABrokenRuleIsFound(t *testing.T) {
 
 // TestWhatCannotBeCheckedIsNotCalledDamaged: the answer is to look again later, or elsewhere, and not to restore a backup.
 func TestWhatCannotBeCheckedIsNotCalledDamaged(t *testing.T) {
+	t.Parallel()
 	if _, err := check(t, enginetest.NewDisk()); err == nil || isDamage(err) {
 		t.Errorf("where there is nothing: %v", err)
 	}
@@ -381,6 +387,7 @@ func TestWhatCannotBeCheckedIsNotCalledDamaged(t *testing.T) {
 // TestDamageMetWhileServingStopsTheEngine reads an old change from a damaged table. What the engine goes on to write would
 // stand on a journal that can't be replayed.
 func TestDamageMetWhileServingStopsTheEngine(t *testing.T) {
+	t.Parallel()
 	disk := stored(t)
 	var tables []string
 	for _, name := range filesUnder(t, disk, enginetest.Dir) {
