@@ -285,10 +285,10 @@ func (c *caller) importFile(key string) *deed {
 
 // cells returns what on hand and held must be, by what the callers were told, and the reservations as they were told
 // last. Deadlines that have passed by now count.
-func (v *told) cells(now time.Time) (onHand, held map[engine.CellName]int64) {
+func (v *lastWord) cells(now time.Time) (onHand, held map[engine.CellName]int64) {
 	onHand, held = map[engine.CellName]int64{}, map[engine.CellName]int64{}
 	// In the order of their sequences; imports, which have several, share no cell with the others.
-	slices.SortStableFunc(v.deeds, func(a, b toldDeed) int { return int(a.sequence) - int(b.sequence) })
+	slices.SortStableFunc(v.deeds, func(a, b lastAnswer) int { return int(a.sequence) - int(b.sequence) })
 	v.reservations = map[engine.ID]engine.Reservation{}
 	for _, d := range v.deeds {
 		if d.err != nil {
@@ -327,13 +327,13 @@ func (v *told) cells(now time.Time) (onHand, held map[engine.CellName]int64) {
 	return onHand, held
 }
 
-// told is what callers were told in the end.
-type told struct {
-	deeds        []toldDeed
+// lastWord is what callers were told in the end.
+type lastWord struct {
+	deeds        []lastAnswer
 	reservations map[engine.ID]engine.Reservation
 }
 
-type toldDeed struct {
+type lastAnswer struct {
 	*deed
 	outcome
 }
@@ -343,14 +343,14 @@ type toldDeed struct {
 func (v *view) verify(t testing.TB, db *enginetest.DB) {
 	t.Helper()
 	v.onlyWhatWasAsked(t, db)
-	all := told{}
+	all := lastWord{}
 	for i, deeds := range v.asked {
 		for n, d := range deeds {
 			again := d.ask(db.Engine)
 			if n < len(v.answered[i]) && again.text != d.outcome.text {
 				t.Errorf("%s was answered\n%s\nand is now answered\n%s", d.name, d.outcome.text, again.text)
 			}
-			all.deeds = append(all.deeds, toldDeed{d, again})
+			all.deeds = append(all.deeds, lastAnswer{d, again})
 		}
 	}
 	db.Sweep()
