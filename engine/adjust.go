@@ -70,7 +70,7 @@ func (e *Engine) Adjust(a *Adjustment) (StockChange, error) {
 	if err != nil {
 		return StockChange{}, err
 	}
-	return e.changeStock(&o, a.Lines, func(c *command) error {
+	return e.changeStock(&o, a.Lines, nil, func(c *command) error {
 		c.rec.Kind, c.rec.Reason, c.rec.Reference = record.StockAdjusted, a.Reason, a.Reference
 		for i := range c.lines {
 			l := &c.lines[i]
@@ -101,8 +101,9 @@ func (a *Adjustment) check() error {
 }
 
 // changeStock carries out a write to the cells of lines, creating what is not known yet: decide is called with the cells
-// read into c.lines and their shards locked, and fills in c.rec; or it returns an error, and nothing happens.
-func (e *Engine) changeStock(o *once, lines []Line, decide func(c *command) error) (StockChange, error) {
+// read into c.lines and their shards locked, and fills in c.rec; or it returns an error, and nothing happens but that the
+// names are known. To prevent that too, an error can be returned by precondition, if there is one, which is called first.
+func (e *Engine) changeStock(o *once, lines []Line, precondition func() error, decide func(c *command) error) (StockChange, error) {
 	c := newCommand()
 	defer c.recycle()
 	sequence, answered, err := o.begin(e, c)
@@ -115,6 +116,11 @@ func (e *Engine) changeStock(o *once, lines []Line, decide func(c *command) erro
 	defer o.end(e)
 	if err := e.admit(); err != nil {
 		return StockChange{}, err
+	}
+	if precondition != nil {
+		if err := precondition(); err != nil {
+			return StockChange{}, err
+		}
 	}
 	e.lockToChange(c, lines)
 	c.rec.Time, c.rec.Answer = e.clock.Now(), o.answer

@@ -49,7 +49,16 @@ func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
 		return StockChange{}, err
 	}
 	lines := []Line{{SKU: r.SKU, Location: r.Location}}
-	return e.changeStock(&o, lines, func(c *command) error {
+	// A cell of an unknown SKU or location is not there; it does not become known by being asked for in vain.
+	mayExist := func() error {
+		_, sku := e.skus.Lookup(r.SKU)
+		_, location := e.lookupLocation(r.Location)
+		if r.IfSequence == nil || *r.IfSequence == 0 || sku && location {
+			return nil
+		}
+		return &SequenceError{Want: *r.IfSequence}
+	}
+	return e.changeStock(&o, lines, mayExist, func(c *command) error {
 		l := &c.lines[0]
 		if r.IfSequence != nil {
 			have := uint64(0)

@@ -137,8 +137,12 @@ func (m *Map) Raw(skuID, locationID uint32) (Cell, bool) {
 func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 	s := m.skus.Peek(skuID)
 	l := m.locations.Peek(locationID)
-	if s == nil || l == nil {
+	if l == nil {
 		return Cell{}, false
+	}
+	if s == nil {
+		// Nothing was ever said of the SKU, but the location may be blocked all the same.
+		s = &sku{}
 	}
 	for {
 		skuSequence, locationVersion := s.sequence.Load(), l.version.Load()
