@@ -158,16 +158,26 @@ func (p *pair) reserve(t *rapid.T) {
 	same(t, fmt.Sprintf("reserve %+v", r), reservationText(got, err), want)
 }
 
-// someID draws a reservation, live where there is one.
+// someID draws a reservation: one that is live, or one that ended lately, perhaps at this very instant, or any of the
+// callers' own.
 func (p *pair) someID(t *rapid.T) engine.ID {
-	if live := p.model.live(); len(live) > 0 && rapid.IntRange(0, 5).Draw(t, "live") > 0 {
-		return rapid.SampledFrom(live).Draw(t, "reservation")
+	candidates := slices.Concat(p.model.live(), modelIDs[:1])
+	if rapid.Bool().Draw(t, "ended") {
+		candidates = slices.Clone(modelIDs)
+		for id, h := range p.model.holds {
+			if !h.deadline.After(p.model.now) && h.deadline.After(p.model.now.Add(-time.Second)) {
+				candidates = append(candidates, id)
+			}
+		}
+		slices.SortFunc(candidates, func(a, b engine.ID) int { return slices.Compare(a[:], b[:]) })
 	}
-	return rapid.SampledFrom(modelIDs).Draw(t, "reservation")
+	return rapid.SampledFrom(candidates).Draw(t, "reservation")
 }
 
-func (p *pair) finish(t *rapid.T) {
-	r := engine.FinishRequest{ID: p.someID(t), Key: drawKey(t)}
+func (p *pair) finish(t *rapid.T) { p.finishThis(t, p.someID(t)) }
+
+func (p *pair) finishThis(t *rapid.T, id engine.ID) {
+	r := engine.FinishRequest{ID: id, Key: drawKey(t)}
 	commit := rapid.Bool().Draw(t, "commit")
 	if h := p.model.holds[r.ID]; h != nil && rapid.Bool().Draw(t, "by line") {
 		for _, l := range h.lines {
@@ -274,7 +284,7 @@ func (p *pair) setStock(t *rapid.T) {
 func (p *pair) putSKU(t *rapid.T) {
 	s := engine.SKU{
 		ID:                 rapid.SampledFrom(modelSKUs[:3]).Draw(t, "sku"),
-		DefaultSafetyStock: rapid.Int64Range(-2, 2).Draw(t, "safety stock"),
+		DefaultSafetyStock: rapid.SampledFrom([]int64{-3, -2, 0, 0, 1}).Draw(t, "safety stock"),
 		DefaultHold:        time.Duration(rapid.SampledFrom([]int{0, 3, 30}).Draw(t, "hold")) * time.Second,
 	}
 	if _, err := p.db.PutSKU(s, ""); err != nil {
@@ -338,7 +348,9 @@ func (p *pair) importRows(t *rapid.T) {
 // pass lets time pass: some, or to the very instant of the next deadline, or to the one before it.
 func (p *pair) pass(t *rapid.T) {
 	d := time.Duration(rapid.Int64Range(1, 3000).Draw(t, "ms")) * time.Millisecond
-	if live := p.model.live(); len(live) > 0 && rapid.Bool().Draw(t, "to a deadline") {
+	live := p.model.live()
+	exactly := len(live) > 0 && rapid.Bool().Draw(t, "to a deadline")
+	if exactly {
 		d = p.model.holds[live[0]].deadline.Sub(p.model.now)
 		if d > time.Millisecond && rapid.Bool().Draw(t, "but one") {
 			d -= time.Millisecond
@@ -348,6 +360,9 @@ func (p *pair) pass(t *rapid.T) {
 	p.model.now = p.model.now.Add(d)
 	p.model.expire()
 	p.unswept = true
+	if exactly && rapid.Bool().Draw(t, "finish it at once") {
+		p.finishThis(t, live[0]) // before any sweeper, mostly
+	}
 }
 
 func (p *pair) sweep() {
