@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -136,18 +137,24 @@ type CellResult struct {
 }
 
 // Query answers for many cells at once, and waits for the disk at most once. It appends a result for each to results.
-// Each cell is as of some moment during the call.
+// Each cell is as of some moment during the call. It fails as a whole where a name can't be one.
 func (e *Engine) Query(results []CellResult, names []CellName) ([]CellResult, error) {
 	var latest uint64
 	for i := range names {
 		n := &names[i]
 		s, known := e.knownSKU(n.SKU)
 		if !known {
+			if err := n.check(i); err != nil {
+				return results, err
+			}
 			results = append(results, CellResult{Err: unknown(KindSKU, n.SKU)})
 			continue
 		}
 		l, known := e.lookupLocation(n.Location)
 		if !known {
+			if err := n.check(i); err != nil {
+				return results, err
+			}
 			latest = max(latest, e.lastDeletion.Load())
 			results = append(results, CellResult{Err: unknown(KindLocation, n.Location)})
 			continue
@@ -157,6 +164,17 @@ func (e *Engine) Query(results []CellResult, names []CellName) ([]CellResult, er
 		results = append(results, CellResult{Cell: cell})
 	}
 	return results, e.settle(latest)
+}
+
+// check refuses names that can't be any, of the cell at index i of a query.
+func (n *CellName) check(i int) error {
+	if checkName("", n.SKU) != nil {
+		return checkName(fmt.Sprintf("cells[%d].sku", i), n.SKU)
+	}
+	if checkName("", n.Location) != nil {
+		return checkName(fmt.Sprintf("cells[%d].location", i), n.Location)
+	}
+	return nil
 }
 
 // WaitSequence waits until every change up to sequence is durable and is shown by reads that begin after it returns. It

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -20,8 +21,8 @@ import (
 
 // decode reads a request's JSON body into v, strictly: unknown and duplicate members, values of another type, numbers
 // out of range, text that is not UTF-8 and anything after the value are refused by name. As no member is descended into
-// that v does not have, the depth of the body is bounded by the type of v.
-func (s *Server) decode(c *call, v any) error {
+// that v does not have, the depth of the body is bounded by the type of v. Only the nullable members may be null.
+func (s *Server) decode(c *call, v any, nullable ...jsontext.Pointer) error {
 	body, err := s.body(c)
 	if err != nil {
 		return err
@@ -38,7 +39,26 @@ func (s *Server) decode(c *call, v any) error {
 	if err := json.Unmarshal(body, v, json.RejectUnknownMembers(true)); err != nil {
 		return decodeProblem(err)
 	}
-	return nil
+	return refuseNull(body, nullable)
+}
+
+// refuseNull refuses a null that stands for any but the nullable members: the decoder takes one for the zero value, and
+// who sends "title": null has perhaps lost the title.
+func refuseNull(body []byte, nullable []jsontext.Pointer) error {
+	if !bytes.Contains(body, []byte("null")) {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		switch token, err := d.ReadToken(); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return decodeProblem(err)
+		case token.Kind() == 'n' && !slices.Contains(nullable, d.StackPointer()):
+			return invalidField(fieldOf(d.StackPointer()), "null", "a value, or to be left out")
+		}
+	}
 }
 
 // isJSON takes what curl sends with -d for JSON too: a body that is none is refused all the same.

@@ -31,7 +31,7 @@ type stockRequest struct {
 // putStock sets some of a cell's numbers.
 func (s *Server) putStock(c *call) error {
 	var in stockRequest
-	if err := s.decode(c, &in); err != nil {
+	if err := s.decode(c, &in, "/safety_stock"); err != nil {
 		return err
 	}
 	key, err := c.idempotencyKey()
