@@ -63,7 +63,12 @@ type CheckpointStats struct {
 	Took       time.Duration
 }
 
-const checkpointInterval = time.Second
+// checkpointInterval is how often it is looked whether a checkpoint is due, and checkpointRetry how long after one that
+// failed.
+const (
+	checkpointInterval = time.Second
+	checkpointRetry    = 30 * time.Second
+)
 
 // checkpointRecords is the number of changes after which a checkpoint is due however small they are, so that replaying
 // them never takes more than a few seconds.
@@ -72,17 +77,19 @@ const checkpointRecords = 8_000_000
 func (e *Engine) checkpointLoop(stop <-chan struct{}) {
 	ticker := time.NewTicker(checkpointInterval)
 	defer ticker.Stop()
+	var notBefore time.Time
 	for {
 		select {
 		case <-ticker.C:
 		case <-stop:
 			return
 		}
-		if !e.checkpointDue() {
+		if !e.checkpointDue() || time.Now().Before(notBefore) {
 			continue
 		}
 		if err := e.Checkpoint(); err != nil {
-			e.options.Log.Error("checkpoint failed; the journal is kept until one succeeds", "error", err)
+			e.options.Log.Error("checkpoint failed; the journal is kept until one succeeds", "error", err, "next_attempt", checkpointRetry.String())
+			notBefore = time.Now().Add(checkpointRetry)
 		}
 	}
 }
@@ -123,13 +130,14 @@ func (e *Engine) checkpointLocked() (CheckpointStats, error) {
 		return last, nil
 	}
 	begun := time.Now()
-	e.counts.journalBytes.Store(0)
+	covered := e.counts.journalBytes.Swap(0)
 	w := checkpointWriter{e: e, start: e.log.Appended()}
 	e.barrier() // from here on, memory holds every change up to start
 	fs := e.options.FS
 	dir := fs.PathJoin(e.dir, checkpointsDir)
 	err := writeFile(fs, dir, checkpointName(w.start), w.write)
 	if err != nil {
+		e.counts.journalBytes.Add(covered) // it is due as before
 		return CheckpointStats{}, fmt.Errorf("checkpoint: %w", err)
 	}
 	st := CheckpointStats{Start: w.start, End: w.end, Bytes: w.bytes, Written: e.Now(), Took: time.Since(begun)}

@@ -27,6 +27,9 @@ const unusedID = "01932d6e-8c5a-7b1e-9d4f-2a6b8c0e1f35"
 // calls lists the calls of the document: of SKU S, location L and a reservation that there is not.
 func calls() (all []documented) {
 	for path, item := range contract().Paths.Map() {
+		if item.Servers != nil {
+			continue // the admin port
+		}
 		for method, operation := range item.Operations() {
 			id := unusedID
 			if strings.Contains(path, "/locations/") {

@@ -57,6 +57,9 @@ var sharedStatuses = []string{"408", "503"}
 
 func unseenAnswers() (unseen []string) {
 	for _, item := range contract().Paths.Map() {
+		if item.Servers != nil {
+			continue // the admin port, which a rig has not
+		}
 		for _, operation := range item.Operations() {
 			for status := range operation.Responses.Map() {
 				if _, ok := seen.Load(operation.OperationID + " " + status); !ok && !slices.Contains(sharedStatuses, status) {

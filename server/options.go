@@ -51,8 +51,6 @@ type Options struct {
 	// Origins are the web origins whose scripts may call the API (CORS); "*" = all. Default none.
 	Origins []string
 
-	// Version is shown in /v1/version and in metrics.
-	Version string
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
 }

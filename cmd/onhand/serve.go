@@ -182,7 +182,7 @@ func (c *serveCommand) options(log *slog.Logger) (o server.Options, reloads []fu
 		ConnectionsMax: c.ConnectionsMax, ConnectionsPerIPMax: c.ConnectionsPerIPMax,
 		ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 		Writes: c.Writes, WriteQueue: c.WriteQueue, QueueTimeout: c.QueueTimeout, Imports: c.Imports, Streams: c.Streams,
-		CacheControl: c.CacheControl, Origins: c.Origins, Version: version, Log: log,
+		CacheControl: c.CacheControl, Origins: c.Origins, Log: log,
 	}
 	if c.TLSCert == "" {
 		return o, reloads, nil
