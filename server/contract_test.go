@@ -190,7 +190,7 @@ func routeOf(request *http.Request) (*routers.Route, map[string]string) {
 	for path, item := range contract().Paths.Map() {
 		params, ok := matchPath(strings.Split(path, "/"), segments)
 		operation := item.GetOperation(method)
-		if ok && operation != nil && (best == nil || len(params) < len(bestParams)) {
+		if ok && operation != nil && item.Servers == nil && (best == nil || len(params) < len(bestParams)) {
 			best, bestParams = &routers.Route{Spec: contract(), Path: path, PathItem: item, Method: method, Operation: operation}, params
 		}
 	}
