@@ -69,7 +69,8 @@ func (e *Engine) cell(sku, location uint32) Cell {
 
 // AvailabilityEverywhere appends to dst the stock of a SKU at every location that stocks it with at least minimum units
 // available, in the order in which the locations were first seen. sequence is that of the last change among all of its
-// cells, also those left out; it grows with every change of the answer.
+// cells, also those left out, when the call began: it grows with every change of the answer, which shows all changes up to
+// it and perhaps some after it.
 func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (cells []Cell, sequence uint64, err error) {
 	cells, sequence, _, err = e.AvailabilityPage(dst, sku, minimum, 0, 1<<32)
 	return cells, sequence, err
@@ -87,17 +88,23 @@ func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after u
 		view     stock.Cell
 	}
 	var found []at
+	// A location that was deleted takes its cells with it, and so must count as a change too.
 	_, sequence = e.stock.Default(s)
-	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
+	sequence = max(sequence, e.lastDeletion.Load())
+	e.stock.Scan(s, func(_ uint32, view stock.Cell) bool {
 		sequence = max(sequence, view.Sequence)
+		return true
+	})
+	e.finishChange(s)
+	latest := sequence
+	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
+		latest = max(latest, view.Sequence)
 		if location > after && view.Available() >= minimum {
 			found = append(found, at{location, view})
 		}
 		return true
 	})
-	// A location that was deleted takes its cells with it, and so must count as a change too.
-	sequence = max(sequence, e.lastDeletion.Load())
-	if err := e.settle(sequence); err != nil {
+	if err := e.settle(max(latest, e.lastDeletion.Load())); err != nil {
 		return dst, 0, 0, err
 	}
 	slices.SortFunc(found, func(a, b at) int { return cmp.Compare(a.location, b.location) })
@@ -114,17 +121,38 @@ func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after u
 // AvailabilityAt is AvailabilityEverywhere at the locations named, in their order; those that do not stock the SKU are in
 // the answer too, unless minimum leaves them out.
 func (e *Engine) AvailabilityAt(dst []Cell, sku string, locations []string, minimum int64) (cells []Cell, sequence uint64, err error) {
-	for _, name := range locations {
-		cell, err := e.Availability(sku, name)
-		if err != nil {
-			return dst, 0, err
+	s, ok := e.knownSKU(sku)
+	if !ok {
+		return dst, 0, unknown(KindSKU, sku)
+	}
+	places := make([]uint32, len(locations))
+	for i, name := range locations {
+		if places[i], ok = e.lookupLocation(name); !ok {
+			return dst, 0, e.unknownLocation(name)
 		}
-		sequence = max(sequence, cell.Sequence)
+		view, _ := e.stock.View(s, places[i])
+		sequence = max(sequence, view.Sequence)
+	}
+	e.finishChange(s)
+	latest := sequence
+	for _, place := range places {
+		cell := e.cell(s, place)
+		latest = max(latest, cell.Sequence)
 		if cell.Available >= minimum {
 			dst = append(dst, cell)
 		}
 	}
-	return dst, sequence, nil
+	return dst, sequence, e.settle(latest)
+}
+
+// finishChange returns once every change of a SKU's cells that a caller may have seen a part of is there as a whole. One
+// change may touch many cells, and a later one of another cell may be seen where an earlier one was not: a caller that
+// names a sequence for many cells looks for the sequence first, and at the cells after this, so that no cell is older.
+func (e *Engine) finishChange(sku uint32) {
+	var locks stock.LockSet
+	locks.Add(stock.ShardOf(sku))
+	e.stock.Lock(&locks)
+	e.stock.Unlock(&locks)
 }
 
 // CellName names a cell.

@@ -36,9 +36,11 @@ func (s *Server) unchanged(c *call, sequence uint64) bool {
 	h := &c.ctx.Response.Header
 	h.SetBytesV(fasthttp.HeaderETag, etag)
 	h.Set(fasthttp.HeaderCacheControl, s.options.CacheControl)
-	if match := c.ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch); len(match) > 0 && matchesTag(match, etag) {
-		c.ctx.Response.SetStatusCode(fasthttp.StatusNotModified)
-		return true
+	for _, match := range c.ctx.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch) { // several lines are one list
+		if matchesTag(match, etag) {
+			c.ctx.Response.SetStatusCode(fasthttp.StatusNotModified)
+			return true
+		}
 	}
 	return false
 }
