@@ -166,7 +166,8 @@ func (e *Engine) Location(id string) (Location, error) {
 // they were first seen, and the cursor to go on with, 0 at the end.
 func (e *Engine) Locations(after uint32, kind LocationKind, limit int) ([]Location, uint32, error) {
 	var out []Location
-	for id := after + 1; id <= e.locations.Len(); id++ {
+	for id := after; id < e.locations.Len(); { // after may be any number: one past it may be 0
+		id++
 		l := e.locationOf(id)
 		if l == nil || kind != 0 && LocationKind(l.Kind) != kind {
 			continue

@@ -139,7 +139,8 @@ func (e *Engine) SKU(id string) (SKU, error) {
 func (e *Engine) SKUs(after uint32, limit int) ([]SKU, uint32, error) {
 	var out []SKU
 	var latest uint64
-	for id := after + 1; id <= e.skus.Through(e.log.Durable()); id++ {
+	for id := after; id < e.skus.Through(e.log.Durable()); { // after may be any number: one past it may be 0
+		id++
 		if len(out) == limit {
 			return out, id - 1, e.settle(latest)
 		}

@@ -56,6 +56,10 @@ func (q *query) parse(raw []byte, allowed []string) error {
 		if err != nil || !utf8.ValidString(v) {
 			return invalidField(n, quoteShort(value), "percent-encoded UTF-8")
 		}
+		if v == "" {
+			// An empty filter would be none, and an empty dry_run a real run.
+			return invalidField(n, "empty", "a value, or to be left out")
+		}
 		q.pairs = append(q.pairs, pair{n, v, value})
 	}
 	return nil
@@ -108,7 +112,7 @@ func (q *query) boolean(name string) (bool, error) {
 // list returns the comma-separated values of a parameter; a comma within a value is written %2C.
 func (q *query) list(name string, most int) ([]string, error) {
 	p := q.find(name)
-	if p == nil || len(p.raw) == 0 {
+	if p == nil {
 		return nil, nil
 	}
 	parts := bytes.Split(p.raw, []byte{','})

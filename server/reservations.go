@@ -249,7 +249,7 @@ func (s *Server) listReservations(c *call) error {
 		if err == nil {
 			cursor, err = engine.ParseReservationCursor(raw)
 		}
-		if err != nil {
+		if err != nil || encodeCursor(&cursor) != text {
 			return invalidField("cursor", quoteShort([]byte(text)), "the next_cursor of an earlier answer")
 		}
 	}
@@ -266,9 +266,13 @@ func (s *Server) listReservations(c *call) error {
 	}
 	c.out = append(c.out, ']')
 	if !next.Done() {
-		c.out = appendText(c.out, "next_cursor", base64.RawURLEncoding.EncodeToString(next.AppendBinary(nil)))
+		c.out = appendText(c.out, "next_cursor", encodeCursor(&next))
 	}
 	c.out = append(c.out, '}')
 	c.json(fasthttp.StatusOK)
 	return nil
+}
+
+func encodeCursor(c *engine.ReservationCursor) string {
+	return base64.RawURLEncoding.EncodeToString(c.AppendBinary(nil))
 }
