@@ -28,8 +28,11 @@ func (e *Engine) Extend(id ID, in time.Duration, at time.Time, key string) (Rese
 			return err
 		}
 		if deadline < re.Deadline {
-			return invalid("expires_at", timeOf(deadline).Format(time.RFC3339Nano),
-				"no earlier than the present deadline, "+timeOf(re.Deadline).Format(time.RFC3339Nano))
+			want := "no earlier than the present deadline, " + timeOf(re.Deadline).Format(time.RFC3339Nano)
+			if in != 0 {
+				return invalid("expires_in", in, want)
+			}
+			return invalid("expires_at", at.Format(time.RFC3339Nano), want)
 		}
 		re.Deadline = deadline
 		c.rec.Kind = record.ReservationExtended

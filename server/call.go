@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 )
@@ -43,16 +46,21 @@ func (c *call) recycle() {
 
 // idempotencyKey returns the request's Idempotency-Key, set apart by who asks.
 func (c *call) idempotencyKey() (string, error) {
-	raw := c.ctx.Request.Header.Peek("Idempotency-Key")
-	if len(raw) == 0 {
+	given := c.ctx.Request.Header.PeekAll("Idempotency-Key")
+	if len(given) == 0 {
 		return "", nil
 	}
+	if len(given) > 1 {
+		return "", invalidField("Idempotency-Key", "given twice", "one key")
+	}
+	raw := given[0]
 	// The IETF draft makes it a string in quotes; most clients send it bare.
 	if len(raw) >= 2 && raw[0] == '"' && raw[len(raw)-1] == '"' {
 		raw = raw[1 : len(raw)-1]
 	}
-	if len(raw) == 0 || len(raw) > idempotencyKeyMax {
-		return "", invalidField("Idempotency-Key", quoteShort(raw), "1 to 200 bytes")
+	// An empty one is a key that a client has lost, and no reason to go on without.
+	if len(raw) == 0 || len(raw) > idempotencyKeyMax || !utf8.Valid(raw) || bytes.ContainsFunc(raw, unicode.IsControl) {
+		return "", invalidField("Idempotency-Key", quoteShort(raw), "1 to 200 bytes of UTF-8 without control characters")
 	}
 	if c.principal == "" {
 		return string(raw), nil
