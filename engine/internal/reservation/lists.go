@@ -3,7 +3,10 @@ package reservation
 import (
 	"cmp"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // The live lines of a cell, newest first, linked through the lines; the head lies beside the cell. Guarded by the
@@ -68,49 +71,85 @@ func (t *Table) placeInsert(ref uint32, first uint64) {
 
 // SortLists puts the lists of cells and locations into order after reservations were inserted with Load. Nothing else
 // may use the table meanwhile.
+//
+// Every line is in the list of one location and of one of its cells, so locations are sorted side by side.
 func (t *Table) SortLists() {
-	var refs []uint32
-	newestFirst := func(a, b uint32) int {
-		return cmp.Compare(t.header(t.headerOf(b)).first, t.header(t.headerOf(a)).first)
-	}
-	for location := range t.places.Len() {
-		head := t.places.Peek(location)
-		refs = refs[:0]
-		for ref := *head; ref != 0; ref = t.line(ref).placeNext {
-			refs = append(refs, ref)
-		}
-		slices.SortFunc(refs, newestFirst)
-		*head = 0
-		for i := len(refs) - 1; i >= 0; i-- {
-			l := t.line(refs[i])
-			l.placeNext, l.placePrevious = *head, 0
-			if *head != 0 {
-				t.line(*head).placePrevious = refs[i]
-			}
-			*head = refs[i]
-		}
-		// Each of these lines that is the first of its cell's list stands for that list.
-		for _, first := range slices.Clone(refs) {
-			if l := t.line(first); l.cellPrevious != 0 || l.cellNext == 0 {
-				continue
-			}
-			refs = refs[:0]
-			for ref := first; ref != 0; ref = t.line(ref).cellNext {
-				refs = append(refs, ref)
-			}
-			slices.SortFunc(refs, newestFirst)
-			next := uint32(0)
-			for i := len(refs) - 1; i >= 0; i-- {
-				l := t.line(refs[i])
-				l.cellNext, l.cellPrevious = next, 0
-				if next != 0 {
-					t.line(next).cellPrevious = refs[i]
+	var location atomic.Uint32
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			s := listSorter{Table: t}
+			for {
+				l := location.Add(1) - 1
+				if l >= t.places.Len() {
+					return
 				}
-				next = refs[i]
+				s.place(t.places.Peek(l))
 			}
-			t.cells.SwapHead(t.line(first).sku, location, next)
+		})
+	}
+	workers.Wait()
+}
+
+// listSorter sorts lists. A line's age lies in the header of its reservation, far away: it is fetched once, not whenever two
+// lines are compared.
+type listSorter struct {
+	*Table
+	lines, ofCell []agedLine
+}
+
+type agedLine struct {
+	first uint64 // sequence that created the reservation
+	ref   uint32
+}
+
+func (s *listSorter) aged(ref uint32) agedLine { return agedLine{s.header(s.headerOf(ref)).first, ref} }
+
+func newestFirst(a, b agedLine) int { return cmp.Compare(b.first, a.first) }
+
+// place sorts the list of a location and those of its cells.
+func (s *listSorter) place(head *uint32) {
+	s.lines = s.lines[:0]
+	for ref := *head; ref != 0; ref = s.line(ref).placeNext {
+		s.lines = append(s.lines, s.aged(ref))
+	}
+	slices.SortFunc(s.lines, newestFirst)
+	*head = 0
+	for i := len(s.lines) - 1; i >= 0; i-- {
+		ref := s.lines[i].ref
+		l := s.line(ref)
+		l.placeNext, l.placePrevious = *head, 0
+		if *head != 0 {
+			s.line(*head).placePrevious = ref
+		}
+		*head = ref
+	}
+	// Each of these lines that is the first of its cell's list stands for that list.
+	for i := range s.lines {
+		if l := s.line(s.lines[i].ref); l.cellPrevious == 0 && l.cellNext != 0 {
+			s.cell(s.lines[i].ref)
 		}
 	}
+}
+
+// cell sorts the list of a cell, which begins with line first.
+func (s *listSorter) cell(first uint32) {
+	s.ofCell = s.ofCell[:0]
+	for ref := first; ref != 0; ref = s.line(ref).cellNext {
+		s.ofCell = append(s.ofCell, s.aged(ref))
+	}
+	slices.SortFunc(s.ofCell, newestFirst)
+	next := uint32(0)
+	for i := len(s.ofCell) - 1; i >= 0; i-- {
+		ref := s.ofCell[i].ref
+		l := s.line(ref)
+		l.cellNext, l.cellPrevious = next, 0
+		if next != 0 {
+			s.line(next).cellPrevious = ref
+		}
+		next = ref
+	}
+	s.cells.SwapHead(s.line(next).sku, s.line(next).location, next)
 }
 
 func (t *Table) placeRemove(ref uint32) {
