@@ -128,9 +128,9 @@ func (s *Server) getLocation(c *call) error {
 }
 
 type locationRequest struct {
-	Name    string `json:"name"`
-	Kind    string `json:"kind"`
-	Blocked bool   `json:"blocked"`
+	Name    string  `json:"name"`
+	Kind    *string `json:"kind"`
+	Blocked bool    `json:"blocked"`
 }
 
 func (s *Server) putLocation(c *call) error {
@@ -140,8 +140,8 @@ func (s *Server) putLocation(c *call) error {
 	}
 	l := engine.Location{ID: c.params[0], Name: in.Name, Kind: engine.Store, Blocked: in.Blocked}
 	var err error
-	if in.Kind != "" {
-		if l.Kind, err = engine.ParseLocationKind(in.Kind); err != nil {
+	if in.Kind != nil {
+		if l.Kind, err = engine.ParseLocationKind(*in.Kind); err != nil {
 			return err
 		}
 	}

@@ -138,7 +138,7 @@ func decodeProblem(err error) error {
 		}
 		value := string(semantic.JSONValue)
 		if value == "" {
-			value = "a " + semantic.JSONKind.String()
+			value = kindName(semantic.JSONKind)
 		}
 		return invalidField(field, short(value), wantOf(semantic.GoType))
 	case errors.As(err, &syntactic):
@@ -151,11 +151,24 @@ func decodeProblem(err error) error {
 	return invalidField("body", short(err.Error()), "JSON (RFC 8259) in UTF-8")
 }
 
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	}
+	return "a " + k.String()
+}
+
 func unknownField(field string) error {
 	p := invalidField(field, "unknown", "only the members that docs/openapi.yaml names")
 	p.detail = "there is no field " + field + " in this request"
 	return p
 }
+
+// fieldBytesMax is where the name of a field is cut: who nests a thousand arrays need not be told each.
+const fieldBytesMax = 160
 
 // fieldOf writes a JSON pointer as people write a path: /lines/2/quantity is lines[2].quantity.
 func fieldOf(pointer jsontext.Pointer) string {
@@ -163,12 +176,15 @@ func fieldOf(pointer jsontext.Pointer) string {
 	for token := range pointer.Tokens() {
 		if token != "" && strings.Trim(token, "0123456789") == "" && b.Len() > 0 {
 			b.WriteString("[" + token + "]")
-			continue
+		} else {
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			b.WriteString(short(token))
 		}
-		if b.Len() > 0 {
-			b.WriteByte('.')
+		if b.Len() > fieldBytesMax {
+			return b.String() + "..."
 		}
-		b.WriteString(short(token))
 	}
 	if b.Len() == 0 {
 		return "body"

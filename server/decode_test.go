@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -179,6 +180,24 @@ func TestLimitsAreNamed(t *testing.T) {
 		{"reservation", line("1") + `,"expires_at":"tomorrow"}`, "expires_at", "RFC 3339"},
 		{"reservation", line("1") + `,"expires_in":60,"expires_at":"2030-01-01T00:00:00Z"}`, "expires_at", "only one"},
 		{"reservation", line("1") + `,"id":"7"}`, "id", "UUID"},
+		// What stands for nothing in some language must not be taken for what was left out.
+		{"reservation", line("1") + `,"id":""}`, "id", "UUID"},
+		{"reservation", line("1") + `,"id":"00000000-0000-0000-0000-000000000000"}`, "id", "UUID"},
+		{"reservation", line("1") + `,"expires_at":"0001-01-01T00:00:00Z"}`, "expires_at", "from now"},
+		{"reservation", line("1") + `,"expires_at":""}`, "expires_at", "RFC 3339"},
+		{"reservation", line("1") + `,"expires_in":60,"expires_at":"0001-01-01T00:00:00Z"}`, "expires_at", "from now"},
+		{"extend", `{"expires_in":60,"expires_at":"0001-01-01T00:00:00Z"}`, "expires_at", "from now"},
+		{"extend", `{"expires_in":60,"expires_at":"2030-01-01T00:00:00Z"}`, "expires_in", "exactly one"},
+		{"extend", `{"expires_at":"0001-01-01T00:00:00Z"}`, "expires_at", "from now"},
+		{"location", `{"kind":""}`, "kind", "warehouse"},
+		{"adjustment", line("1") + `,"reason":""}`, "reason", "sale"},
+		{"set stock", `{"on_hand":1,"if_sequence":18446744073709551616}`, "if_sequence", "0 or more"},
+		{"set stock", `{"on_hand":9223372036854775808}`, "on_hand", "64 bits"},
+		{"set stock", `{"on_hand":-9223372036854775809}`, "on_hand", "64 bits"},
+		{"adjustment", line("9223372036854775807") + `,"reason":"sale"}`, "lines[0].quantity", "1000000000000"},
+		{"query", `{"cells":[{"sku":"S","location":"L"},{"sku":"S"}]}`, "cells[1].location", "64"},
+		{"query", `{"cells":[{"sku":"S","location":"L"},{"sku":"a\u0000","location":"L"}]}`, "cells[1].sku", "control"},
+		{"commit", `{"lines":[{"sku":"S","location":"L","quantity":1},{"sku":"S","location":"` + strings.Repeat("x", 65) + `"}]}`, "lines[1].location", "64"},
 		{"reservation", line("1") + `,"channel":"` + strings.Repeat("x", 33) + `"}`, "channel", "32"},
 		{"batch", `{"reservations":` + many(1001, line("1")+"}") + `}`, "reservations", "1000"},
 		{"extend", `{}`, "expires_in", "exactly one"},
@@ -201,6 +220,113 @@ func TestLimitsAreNamed(t *testing.T) {
 			t.Errorf("%s %.100s: %s, want %s and %q", test.call, test.body, got.body, test.field, test.allowed)
 		}
 	}
+}
+
+func TestAFieldIsNamedByItsWholePath(t *testing.T) {
+	r := newRig(t, server.Options{})
+	lines := func(third string) string {
+		const fine = `{"sku":"S","location":"L","quantity":1},`
+		return `"lines":[` + fine + fine + fine + third + `]`
+	}
+	for _, test := range []struct{ call, body, field, value string }{
+		{"reservation", `{` + lines(`{"sku":"S","location":"L","quantity":1.5}`) + `}`, "lines[3].quantity", "1.5"},
+		{"reservation", `{` + lines(`{"sku":"S","location":"L","quantity":1e2}`) + `}`, "lines[3].quantity", "1e2"},
+		{"reservation", `{` + lines(`{"sku":"S","location":"L","quantity":-0.0}`) + `}`, "lines[3].quantity", "-0.0"},
+		{"reservation", `{` + lines(`{"sku":"S","location":"L","quantity":"2"}`) + `}`, "lines[3].quantity", "string"},
+		{"reservation", `{` + lines(`{"sku":"S","location":"L","quantity":1,"color":2}`) + `}`, "lines[3].color", "unknown"},
+		{"reservation", `{` + lines(`{"sku":"S","sku":"T","location":"L","quantity":1}`) + `}`, "lines[3].sku", "twice"},
+		{"reservation", `{` + lines(`{"sku":"S","\u0073ku":"T","location":"L","quantity":1}`) + `}`, "lines[3].sku", "twice"},
+		{"reservation", `{` + lines(`{"SKU":"S","location":"L","quantity":1}`) + `}`, "lines[3].SKU", "unknown"},
+		{"reservation", `{` + lines(`{"sku":["S"],"location":"L","quantity":1}`) + `}`, "lines[3].sku", "array"},
+		{"reservation", `{` + lines(`7`) + `}`, "lines[3]", "number"},
+		{"reservation", `{` + lines(`null`) + `}`, "lines[3]", "null"},
+		{"reservation", `{` + lines(`[]`) + `}`, "lines[3]", "array"},
+		{"batch", `{"reservations":[{` + lines(`{"sku":"S","location":"L","quantity":true}`) + `}]}`, "reservations[0].lines[3].quantity", "true"},
+		{"batch", `{"reservations":[{},{"nonsense":{}}]}`, "reservations[1].nonsense", "unknown"},
+	} {
+		call := bodies[test.call]
+		got := r.do(call.method, call.path, test.body)
+		wantField(t, got, test.field)
+		if value := fieldOf(t, got.body, "value"); !strings.Contains(value, test.value) {
+			t.Errorf("%s: the value is told as %q, want %q", test.body, value, test.value)
+		}
+	}
+}
+
+func TestABodyIsJSONByItsType(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.stock("S", 5)
+	for media, fine := range map[string]bool{
+		"": true, "application/json": true, "application/json; charset=utf-8": true, "Application/JSON": true, "text/json": true,
+		" application/json ;charset=utf-8": true, "application/x-www-form-urlencoded": true, // as curl -d sends it
+		"text/plain": false, "application/jsonx": false, "application/json-patch+json": false, "application/xml": false,
+		"multipart/form-data; boundary=x": false, "application": false, "*/*": false, "application/x-ndjson": false,
+	} {
+		for name, call := range bodies {
+			s := r.dial()
+			s.send(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", call.method, call.path, media, len(call.body), call.body))
+			got := s.answer(call.method)
+			if (got.status == 415) == fine {
+				t.Errorf("%s as %q: %d %s", name, media, got.status, got.body)
+			}
+			if !fine {
+				if detail := wantProblem(t, got, 415, "media-type"); !strings.Contains(detail, "application/json") {
+					t.Errorf("%s as %q: %s does not say what is wanted", name, media, detail)
+				}
+			}
+		}
+	}
+	for name, call := range bodies {
+		if name == "commit" {
+			continue // takes no body for all that is held
+		}
+		for _, body := range []string{"", " ", "\r\n\t"} {
+			wantField(t, r.do(call.method, call.path, body), "body")
+		}
+	}
+}
+
+// TestABadBodyGetsAShortAnswer sends what is far too long or too deep: it is refused by name, and not sent back.
+func TestABadBodyGetsAShortAnswer(t *testing.T) {
+	r := newRig(t, server.Options{})
+	const n = 1 << 20
+	long, before := strings.Repeat("x", n), r.db.Durable()
+	for what, value := range map[string]string{
+		"a string": `"` + long + `"`, "a number": strings.Repeat("7", n), "a fraction": "0." + strings.Repeat("7", n),
+		"arrays": strings.Repeat("[", n) + strings.Repeat("]", n), "objects": strings.Repeat(`{"a":`, n/8) + "1" + strings.Repeat("}", n/8),
+		"open arrays": strings.Repeat("[", n), "escapes": `"` + strings.Repeat(`\u00e9`, n/8) + `"`, "an object of one name": `{"` + long + `":1}`,
+	} {
+		for name, call := range bodies {
+			for _, body := range []string{
+				value, `{"lines":` + value + `}`, `{"lines":[{"sku":` + value + `}]}`, `{"reference":` + value + `}`, `{"on_hand":` + value + `}`,
+				`{"title":` + value + `}`, `{"name":` + value + `}`, `{"expires_in":` + value + `}`, `{"` + long + `":` + value[:1] + `}`,
+			} {
+				got, err := r.tryPlain(call.method, call.path, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.status != 400 || len(got.body) > 1000 {
+					t.Errorf("%s with %s of %.20s…: %d, %d bytes: %.300s", name, what, body, got.status, len(got.body), got.body)
+				}
+			}
+		}
+	}
+	if after := r.db.Durable(); after != before {
+		t.Error("a body that is refused changed something")
+	}
+}
+
+// tryPlain is try without the contract, which has no patience with a megabyte of brackets.
+func (r *rig) tryPlain(method, path, body string) (reply, error) {
+	request, err := http.NewRequest(method, "http://"+r.address+path, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	answer, err := r.client.Transport.(*held).next.RoundTrip(request)
+	if err != nil {
+		return reply{}, err
+	}
+	return readReply(answer)
 }
 
 // FuzzBodies sends any bytes to each call that takes JSON: whatever they are, the answer is one that the document

@@ -10,29 +10,44 @@ import (
 )
 
 type reservationRequest struct {
-	ID        string        `json:"id"`
-	Lines     []lineRequest `json:"lines"`
-	ExpiresIn *int64        `json:"expires_in"` // seconds
-	ExpiresAt time.Time     `json:"expires_at"`
-	Partial   bool          `json:"partial"`
-	Channel   string        `json:"channel"`
-	Reference string        `json:"reference"`
+	ID    *string       `json:"id"`
+	Lines []lineRequest `json:"lines"`
+	deadlineRequest
+	Partial   bool   `json:"partial"`
+	Channel   string `json:"channel"`
+	Reference string `json:"reference"`
+}
+
+// deadlineRequest is a deadline in one of two ways.
+type deadlineRequest struct {
+	ExpiresIn *int64     `json:"expires_in"` // seconds
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// read returns the deadline, in from now or at. What is not given is zero, and so must not be given as zero.
+func (d *deadlineRequest) read() (in time.Duration, at time.Time, err error) {
+	if d.ExpiresAt != nil {
+		if at = *d.ExpiresAt; at.IsZero() {
+			return 0, at, invalidField("expires_at", at.Format(time.RFC3339), "a time from now on")
+		}
+	}
+	if d.ExpiresIn != nil {
+		in, err = seconds("expires_in", *d.ExpiresIn)
+	}
+	return in, at, err
 }
 
 func (r *reservationRequest) engine(key string) (engine.ReserveRequest, error) {
 	out := engine.ReserveRequest{
-		Lines: linesOf(r.Lines), ExpiresAt: r.ExpiresAt, Partial: r.Partial,
-		Channel: r.Channel, Reference: r.Reference, Key: key,
+		Lines: linesOf(r.Lines), Partial: r.Partial, Channel: r.Channel, Reference: r.Reference, Key: key,
 	}
 	var err error
-	if r.ID != "" {
-		if out.ID, err = engine.ParseID(r.ID); err != nil {
+	if r.ID != nil {
+		if out.ID, err = engine.ParseID(*r.ID); err != nil {
 			return out, err
 		}
 	}
-	if r.ExpiresIn != nil {
-		out.ExpiresIn, err = seconds("expires_in", *r.ExpiresIn)
-	}
+	out.ExpiresIn, out.ExpiresAt, err = r.deadlineRequest.read()
 	return out, err
 }
 
@@ -194,32 +209,25 @@ func (s *Server) finish(c *call, do func(*engine.FinishRequest) (engine.Reservat
 	return nil
 }
 
-type extendRequest struct {
-	ExpiresIn *int64    `json:"expires_in"` // seconds
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
 // postExtend moves a reservation's deadline to a later time.
 func (s *Server) postExtend(c *call) error {
 	id, err := engine.ParseID(c.params[0])
 	if err != nil {
 		return err
 	}
-	var in extendRequest
-	if err := s.decode(c, &in); err != nil {
+	var deadline deadlineRequest
+	if err := s.decode(c, &deadline); err != nil {
 		return err
 	}
-	var expiresIn time.Duration
-	if in.ExpiresIn != nil {
-		if expiresIn, err = seconds("expires_in", *in.ExpiresIn); err != nil {
-			return err
-		}
+	in, at, err := deadline.read()
+	if err != nil {
+		return err
 	}
 	key, err := c.idempotencyKey()
 	if err != nil {
 		return err
 	}
-	r, err := s.engine.Extend(id, expiresIn, in.ExpiresAt, key)
+	r, err := s.engine.Extend(id, in, at, key)
 	if err != nil {
 		return err
 	}
