@@ -75,22 +75,26 @@ func newParser(c *cli, out, errOut io.Writer) *kong.Kong {
 }
 
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	var c cli
-	parser := newParser(&c, out, errOut)
+	return new(cli).run(args, &streams{in, out, errOut})
+}
+
+// run does what the arguments say and returns the exit status.
+func (c *cli) run(args []string, s *streams) int {
+	parser := newParser(c, s.out, s.err)
 	if len(args) == 0 {
-		parser.Stdout, parser.Exit = errOut, func(int) {}
+		parser.Stdout, parser.Exit = s.err, func(int) {}
 		_, _ = parser.Parse([]string{"--help"})
 		return exitUsage
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(errOut, "onhand: %v\n%s", err, seeHelp(err))
+		fmt.Fprintf(s.err, "onhand: %v\n%s", err, seeHelp(err))
 		return exitUsage
 	}
-	if err := ctx.Run(&streams{in, out, errOut}); err != nil {
-		fmt.Fprintf(errOut, "onhand: %v\n", err)
+	if err := ctx.Run(s); err != nil {
+		fmt.Fprintf(s.err, "onhand: %v\n", err)
 		if h := hint(err); h != "" {
-			fmt.Fprintf(errOut, "        %s\n", h)
+			fmt.Fprintf(s.err, "        %s\n", h)
 		}
 		if e := (exitError{}); errors.As(err, &e) {
 			return e.status

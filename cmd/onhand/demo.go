@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	iofs "io/fs"
-	"net/http"
+	"net"
 	"net/url"
 	"os"
 	"os/signal"
@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"onhand/cmd/onhand/demo"
 )
@@ -43,14 +42,25 @@ func (c *demoCommand) Run(s *streams) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	served := make(chan int, 1)
+	served, ready := make(chan int, 1), make(chan struct{})
 	go func() {
-		served <- run([]string{"serve", c.Dir, "--listen", c.Listen, "--admin", c.Admin, "--log-level", "warn"}, s.in, s.out, s.err)
+		var server cli
+		server.Serve.ready = func(api, admin net.Addr) {
+			c.Listen = api.String()
+			if admin != nil {
+				c.Admin = admin.String()
+			}
+			close(ready)
+		}
+		served <- server.run([]string{"serve", c.Dir, "--listen", c.Listen, "--admin", c.Admin, "--log-level", "warn"}, s)
 		stop()
 	}()
-	err := c.ready(ctx)
-	if err == nil {
+	var err error
+	select {
+	case <-ready:
 		err = c.play(ctx, s, marker)
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	if err != nil && ctx.Err() == nil || c.Exit {
 		stopServing()
@@ -92,24 +102,6 @@ func (c *demoCommand) prepare(marker string) error {
 		return err
 	}
 	return c.prepare(marker)
-}
-
-// ready waits until the server answers.
-func (c *demoCommand) ready(ctx context.Context) error {
-	for {
-		request, err := http.NewRequestWithContext(ctx, "GET", "http://"+c.Listen+"/v1/locations?limit=1", nil)
-		if err != nil {
-			return err
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			return response.Body.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // play fills the database, unless that has been done, and prints what to look at.
@@ -164,8 +156,11 @@ func printTally(w io.Writer, t *demo.Tally) {
 
 func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
 	base := "http://" + c.Listen + "/v1"
-	fmt.Fprintf(w, `
-The server is at http://%s, its metrics at http://%s/metrics. Three things to try:
+	fmt.Fprintf(w, "\nThe server is at http://%s.", c.Listen)
+	if c.Admin != "" {
+		fmt.Fprintf(w, " Its metrics are at http://%s/metrics.", c.Admin)
+	}
+	fmt.Fprintf(w, ` Three things to try:
 
 Where can I get at least 50 of the article ordered most often, %s?
   curl -s '%s/availability/%s?min_quantity=50&limit=3'
@@ -177,7 +172,7 @@ Watch what happens, and the holds expire, as it happens (^C ends it).
   curl -sN -H 'Accept: text/event-stream' '%s/changes?after=%d'
 
 ^C stops the server; the same command starts it again with what it has.
-`, c.Listen, c.Admin, s.Title, base, url.PathEscape(s.Popular), base, s.LastSKU, s.LastLocation, base, s.Sequence)
+`, s.Title, base, url.PathEscape(s.Popular), base, s.LastSKU, s.LastLocation, base, s.Sequence)
 }
 
 // stopServing asks the server in this process to stop, in order.

@@ -55,6 +55,9 @@ type serveCommand struct {
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish when stopping." default:"30s"`
 	LogFormat    string        `help:"text or json." enum:"text,json" default:"text"`
 	LogLevel     slog.Level    `help:"debug, info, warn or error." default:"info"`
+
+	// ready, if there is one, is told the addresses when requests are answered: with port 0 they are known only then.
+	ready func(api, admin net.Addr)
 }
 
 // Help explains the promises that depend on how the server is run.
@@ -85,7 +88,7 @@ func (c *serveCommand) Run(s *streams) error {
 	}
 	metrics := server.NewMetrics(version)
 	admin := server.NewAdmin(metrics)
-	adminDone, err := c.serveAdmin(admin, log)
+	adminAddr, adminDone, err := c.serveAdmin(admin, log)
 	if err != nil {
 		return err
 	}
@@ -115,6 +118,9 @@ func (c *serveCommand) Run(s *streams) error {
 	admin.Set(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
+	if c.ready != nil {
+		c.ready(ln.Addr(), adminAddr)
+	}
 	go watchFiles(ctx, reload, log, reloads...)
 	select {
 	case err = <-served:
@@ -210,13 +216,13 @@ func (c *serveCommand) logger(s *streams) *slog.Logger {
 }
 
 // serveAdmin serves the admin port from before the database is open, so that a long start can be watched.
-func (c *serveCommand) serveAdmin(admin *server.Admin, log *slog.Logger) (stop func(), err error) {
+func (c *serveCommand) serveAdmin(admin *server.Admin, log *slog.Logger) (address net.Addr, stop func(), err error) {
 	if c.Admin == "" {
-		return func() {}, nil
+		return nil, func() {}, nil
 	}
 	ln, err := net.Listen("tcp", c.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("admin port: %w", err)
+		return nil, nil, fmt.Errorf("admin port: %w", err)
 	}
 	srv := &http.Server{Handler: admin.Handler(), ReadHeaderTimeout: c.ReadTimeout, IdleTimeout: c.IdleTimeout}
 	go func() {
@@ -225,5 +231,5 @@ func (c *serveCommand) serveAdmin(admin *server.Admin, log *slog.Logger) (stop f
 		}
 	}()
 	log.Info("admin port", "address", ln.Addr().String())
-	return func() { _ = srv.Close() }, nil
+	return ln.Addr(), func() { _ = srv.Close() }, nil
 }
