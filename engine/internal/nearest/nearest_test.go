@@ -1,0 +1,218 @@
+package nearest
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// place is a point as a test states it.
+type place struct{ latitude, longitude float64 }
+
+// places draws positions of which many are awkward: on poles and the antimeridian, equal, equally far, a hair apart.
+func places(t *rapid.T) []place {
+	latitude := rapid.OneOf(rapid.Float64Range(-90, 90), rapid.SampledFrom([]float64{-90, -89.9999999, 0, 45, 45.0000001, 89.9999999, 90}),
+		rapid.Map(rapid.IntRange(-9, 9), func(i int) float64 { return float64(i) * 10 }))
+	longitude := rapid.OneOf(rapid.Float64Range(-180, 180), rapid.SampledFrom([]float64{-180, -179.9999999, 0, 1e-7, 179.9999999, 180}),
+		rapid.Map(rapid.IntRange(-18, 18), func(i int) float64 { return float64(i) * 10 }))
+	// Left to itself the library draws few: too few for a tree of more than a leaf.
+	n := rapid.SampledFrom([]int{1, 2, 9, 10, 30, 100, 300}).Draw(t, "n")
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) place {
+		return place{latitude.Draw(t, "latitude"), longitude.Draw(t, "longitude")}
+	}), n, n).Draw(t, "places")
+}
+
+func pointsOf(places []place, traits func(i int) uint32) []Point {
+	points := make([]Point, len(places))
+	for i, p := range places {
+		points[i] = Point{Vector: VectorOf(p.latitude, p.longitude), ID: uint32(i), Traits: traits(i)}
+	}
+	return points
+}
+
+// name orders ids otherwise than by number.
+func name(id uint32) string { return fmt.Sprintf("%d", id) }
+
+func less(a, b uint32) bool { return name(a) < name(b) }
+
+// all returns everything that a search yields.
+func all(s *Search) (found []Found) {
+	for {
+		f, ok := s.Next()
+		if !ok {
+			return found
+		}
+		found = append(found, f)
+	}
+}
+
+func TestNearestIsWhatLookingAtEveryPointFinds(t *testing.T) {
+	var s Search // used again and again, as callers do
+	rapid.Check(t, func(t *rapid.T) {
+		places := places(t)
+		from := places[len(places)-1]
+		points := pointsOf(places[:len(places)-1], func(i int) uint32 { return uint32(i % 3) })
+		v := VectorOf(from.latitude, from.longitude)
+		within := Farthest
+		if rapid.Bool().Draw(t, "bounded") {
+			within = Millimetres(rapid.Int64Range(0, int64(Farthest)).Draw(t, "within"))
+			if len(points) > 0 && rapid.Bool().Draw(t, "on the edge") {
+				within = v.Distance(&points[0].Vector)
+			}
+		}
+		wanted := func(traits uint32) bool { return traits != 1 }
+		var want []Found
+		for i := range points {
+			if d := v.Distance(&points[i].Vector); d <= within && wanted(points[i].Traits) {
+				want = append(want, Found{&points[i], d})
+			}
+		}
+		slices.SortFunc(want, func(a, b Found) int {
+			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(name(a.ID), name(b.ID)))
+		})
+		var expected []string
+		for _, f := range want {
+			expected = append(expected, fmt.Sprint(f.ID, " ", f.Distance))
+		}
+
+		beside := rapid.IntRange(0, len(points)).Draw(t, "beside the tree")
+		tree := Build(slices.Clone(points[beside:]))
+		s.Begin(tree, points[:beside], v, within, wanted, less)
+		var got []string
+		for _, f := range all(&s) {
+			got = append(got, fmt.Sprint(f.ID, " ", f.Distance))
+		}
+		s.End()
+		if !slices.Equal(got, expected) {
+			t.Fatalf("from %v within %d:\n got %v\nwant %v", from, within, got, expected)
+		}
+	})
+}
+
+// haversine is the formula as the books have it, for a test of the chord.
+func haversine(a, b place) float64 {
+	const degree = math.Pi / 180
+	s := func(x float64) float64 { return math.Sin(x*degree/2) * math.Sin(x*degree/2) }
+	h := s(b.latitude-a.latitude) + math.Cos(a.latitude*degree)*math.Cos(b.latitude*degree)*s(b.longitude-a.longitude)
+	return 2 * Radius * math.Asin(math.Sqrt(min(1, h)))
+}
+
+func TestDistanceIsTheHaversineFormula(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := places(t)
+		a, b := p[0], p[len(p)-1]
+		v, w := VectorOf(a.latitude, a.longitude), VectorOf(b.latitude, b.longitude)
+		got, want := float64(v.Distance(&w))/1000, haversine(a, b)
+		// Both formulas lose digits on the far side of the Earth, where a chord hardly grows.
+		tolerance := 0.001
+		if want > 19_900_000 {
+			tolerance = 1
+		}
+		if math.Abs(got-want) > tolerance {
+			t.Errorf("from %v to %v: %.4f m, want %.4f m", a, b, got, want)
+		}
+		if d := w.Distance(&v); d != v.Distance(&w) {
+			t.Errorf("from %v to %v it is not as far as back", a, b)
+		}
+	})
+}
+
+func TestKnownDistances(t *testing.T) {
+	for _, c := range []struct {
+		a, b place
+		want Millimetres
+	}{
+		{place{0, 0}, place{0, 0}, 0},
+		{place{0, 180}, place{0, -180}, 0},
+		{place{90, 17}, place{90, -133}, 0},
+		{place{0, 0}, place{0, 180}, Farthest},
+		{place{90, 0}, place{-90, 0}, Farthest},
+		{place{0, 0}, place{0, 1}, 111_195_080}, // R · π / 180
+		{place{0, 179.5}, place{0, -179.5}, 111_195_080},
+		{place{89.5, 0}, place{89.5, 180}, 111_195_080},
+	} {
+		v, w := VectorOf(c.a.latitude, c.a.longitude), VectorOf(c.b.latitude, c.b.longitude)
+		if got := v.Distance(&w); got != c.want {
+			t.Errorf("from %v to %v: %d mm, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestManyPointsAtOnePlace(t *testing.T) {
+	points := make([]Point, 10_000)
+	for i := range points {
+		points[i] = Point{Vector: VectorOf(45, 5), ID: uint32(i)}
+	}
+	var s Search
+	s.Begin(Build(points), nil, VectorOf(46, 6), Farthest, nil, less)
+	found := all(&s)
+	if len(found) != len(points) {
+		t.Fatalf("%d of %d found", len(found), len(points))
+	}
+	if !slices.IsSortedFunc(found, func(a, b Found) int { return cmp.Compare(name(a.ID), name(b.ID)) }) {
+		t.Error("equally far, and not in the order of their names")
+	}
+}
+
+func TestNothingToFind(t *testing.T) {
+	var s Search
+	for _, tree := range []*Tree{nil, Build(nil)} {
+		s.Begin(tree, nil, VectorOf(1, 2), Farthest, nil, less)
+		if found := all(&s); len(found) > 0 {
+			t.Errorf("found %v", found)
+		}
+	}
+}
+
+func BenchmarkNearest10(b *testing.B) {
+	for _, n := range []int{25_000, 1_000_000} {
+		random := rand.New(rand.NewPCG(1, 2))
+		points := make([]Point, n)
+		for i := range points {
+			// As stores lie: around centres, few of them in between.
+			centre := rand.New(rand.NewPCG(7, uint64(random.IntN(1000))))
+			latitude, longitude := centre.Float64()*100-50, centre.Float64()*360-180
+			points[i] = Point{Vector: VectorOf(latitude+random.NormFloat64(), longitude+random.NormFloat64()), ID: uint32(i)}
+			if random.IntN(100) == 0 {
+				points[i].Traits = 1
+			}
+		}
+		from := make([]Vector, 1<<12)
+		for i := range from {
+			from[i] = points[random.IntN(n)].Vector
+		}
+		tree := Build(points)
+		for _, filter := range []struct {
+			name   string
+			wanted func(uint32) bool
+		}{{"all", nil}, {"one in a hundred", func(t uint32) bool { return t == 1 }}} {
+			b.Run(fmt.Sprintf("of %d/%s", n, filter.name), func(b *testing.B) {
+				var s Search
+				for i := 0; b.Loop(); i++ {
+					s.Begin(tree, nil, from[i%len(from)], Farthest, filter.wanted, less)
+					for range 10 {
+						if _, ok := s.Next(); !ok {
+							b.Fatal("fewer than 10")
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 2))
+	points := make([]Point, 25_000)
+	for i := range points {
+		points[i] = Point{Vector: VectorOf(random.Float64()*180-90, random.Float64()*360-180), ID: uint32(i)}
+	}
+	for b.Loop() {
+		Build(slices.Clone(points))
+	}
+}
