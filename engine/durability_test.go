@@ -111,7 +111,10 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		return answer(text, err)
 	}
 	location := func(db *enginetest.DB) string { l, err := db.Location("rome"); return answer(l, err) }
-	locations := func(db *enginetest.DB) string { l, next, err := db.Locations(0, 0, 10); return answer(l, next, err) }
+	locations := func(db *enginetest.DB) string {
+		l, next, err := db.Locations(0, engine.LocationFilter{}, 10)
+		return answer(l, next, err)
+	}
 	sku := func(id string) func(*enginetest.DB) string {
 		return func(db *enginetest.DB) string { s, err := db.SKU(id); return answer(s, err) }
 	}

@@ -32,7 +32,7 @@ type Engine struct {
 	skus         *symbol.Table
 	locations    *symbol.Table
 	settings     chunked.List[atomic.Pointer[skuSettings]]
-	places       chunked.List[atomic.Pointer[locationRecord]]
+	places       chunked.List[atomic.Pointer[place]]
 	stock        *stock.Map
 	reservations *reservation.Table
 	answers      answers
@@ -41,6 +41,8 @@ type Engine struct {
 	// recordDigest is the digest of settings and location records.
 	recordDigest atomic.Uint64
 	lastDeletion atomic.Uint64 // sequence of the last location that was deleted
+	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
+	nearby       nearby
 
 	claims claims
 	counts counts
@@ -110,6 +112,7 @@ func Open(dir string, options Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), log.Close())
 	}
+	e.rebuildNearby()
 	e.clock = clock.New(e.options.Clock, last)
 	e.stop = make(chan struct{})
 	e.watchDisk()

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"time"
+
+	"onhand/engine/hours"
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/stock"
 )
@@ -43,14 +46,9 @@ type Location struct {
 	Name    string       // at most TitleMax bytes
 	Kind    LocationKind // default Store
 	Blocked bool         // nothing there may be promised
+	Details Details      // where it is, when it is open, what can be done there
 	// Sequence is the last change of the record.
 	Sequence uint64
-}
-
-// locationRecord is a location as kept in memory; never changed once published.
-type locationRecord struct {
-	record.Location
-	sequence uint64
 }
 
 // PutLocation stores a location's record, all of it.
@@ -71,6 +69,7 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 		f.text(l.Name)
 		f.number(int64(l.Kind))
 		f.bool(l.Blocked)
+		f.text(string(l.Details.json))
 	})
 	if err != nil {
 		return Location{}, err
@@ -92,7 +91,7 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	c.locks = stock.AllShards
 	e.stock.Lock(&c.locks)
 	c.rec.Kind, c.rec.Time, c.rec.Answer = record.LocationSet, e.clock.Now(), o.answer
-	c.rec.Location = record.Location{ID: id, Name: l.Name, Kind: uint8(l.Kind), Blocked: l.Blocked}
+	c.rec.Location = record.Location{ID: id, Name: l.Name, Kind: uint8(l.Kind), Blocked: l.Blocked, Details: l.Details.json}
 	sequence = e.write(c)
 	e.stock.Unlock(&c.locks)
 	return e.locationFrom(&c.rec.Location, sequence), e.settle(sequence)
@@ -154,34 +153,55 @@ func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 
 // Location returns a location's record.
 func (e *Engine) Location(id string) (Location, error) {
-	n, _ := e.locations.Lookup(id)
-	l := e.locationOf(n)
-	if l == nil {
-		return Location{}, e.unknownLocation(id)
-	}
-	return e.locationFrom(&l.Location, l.sequence), e.settle(l.sequence)
+	found, err := e.LocationAt(id, time.Time{})
+	return found.Location, err
 }
 
-// Locations returns up to limit locations after a cursor (0 to begin), of one kind or of all (0), in the order in which
-// they were first seen, and the cursor to go on with, 0 at the end.
-func (e *Engine) Locations(after uint32, kind LocationKind, limit int) ([]Location, uint32, error) {
-	var out []Location
+// LocationAt returns a location's record, and whether it is open at an instant (zero = now).
+func (e *Engine) LocationAt(id string, at time.Time) (FoundLocation, error) {
+	n, _ := e.locations.Lookup(id)
+	p := e.locationOf(n)
+	if p == nil {
+		return FoundLocation{}, e.unknownLocation(id)
+	}
+	return e.foundLocation(p, at), e.settle(p.sequence)
+}
+
+func (e *Engine) foundLocation(p *place, at time.Time) FoundLocation {
+	now := e.Now()
+	if at.IsZero() {
+		at = now
+	}
+	return FoundLocation{Location: e.locationFrom(&p.Location, p.sequence), Hours: p.hoursAt(at, now)}
+}
+
+// Locations returns up to limit locations after a cursor (0 to begin) in the order in which they were first seen, and the
+// cursor to go on with, 0 at the end.
+func (e *Engine) Locations(after uint32, filter LocationFilter, limit int) ([]FoundLocation, uint32, error) {
+	if err := filter.check(); err != nil {
+		return nil, 0, err
+	}
+	var out []FoundLocation
 	for id := after; id < e.locations.Len(); { // after may be any number: one past it may be 0
 		id++
-		l := e.locationOf(id)
-		if l == nil || kind != 0 && LocationKind(l.Kind) != kind {
+		p := e.locationOf(id)
+		if p == nil || !filter.matches(p) {
+			continue
+		}
+		found := e.foundLocation(p, filter.At)
+		if filter.Open && found.Hours.State != hours.Open {
 			continue
 		}
 		if len(out) == limit {
 			return out, id - 1, e.settle(e.log.Appended())
 		}
-		out = append(out, e.locationFrom(&l.Location, l.sequence))
+		out = append(out, found)
 	}
 	return out, 0, e.settle(e.log.Appended())
 }
 
 // locationOf returns a location's record, or nil where there is none, or none any more.
-func (e *Engine) locationOf(id uint32) *locationRecord {
+func (e *Engine) locationOf(id uint32) *place {
 	if p := e.places.Peek(id); p != nil {
 		return p.Load()
 	}
@@ -190,7 +210,8 @@ func (e *Engine) locationOf(id uint32) *locationRecord {
 
 func (e *Engine) locationFrom(r *record.Location, sequence uint64) Location {
 	return Location{
-		ID: e.locations.Name(r.ID), Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Sequence: sequence,
+		ID: e.locations.Name(r.ID), Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Details: Details{r.Details},
+		Sequence: sequence,
 	}
 }
 
@@ -239,13 +260,19 @@ func (e *Engine) ensureLocation(name string) uint32 {
 }
 
 func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
-	p := e.places.At(r.ID)
-	if old := p.Load(); old != nil {
-		e.recordDigest.Add(-locationFact(old))
+	at := e.places.At(r.ID)
+	before := at.Load()
+	if before != nil {
+		e.recordDigest.Add(-locationFact(before))
 	}
-	l := &locationRecord{*r, sequence}
-	e.recordDigest.Add(locationFact(l))
-	p.Store(l)
+	p, err := newPlace(r, sequence, before)
+	if err != nil {
+		e.options.Log.Error("details of a location can't be read: its hours are unknown", "location", e.locations.Name(r.ID), "error", err)
+	}
+	e.recordDigest.Add(locationFact(p))
+	e.lastPlace.Store(max(sequence, e.lastPlace.Load()))
+	e.indexPlace(p, before)
+	at.Store(p)
 	e.stock.SetLocation(r.ID, r.Blocked, sequence)
 }
 
@@ -253,6 +280,7 @@ func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
 	// Stored first, so that whoever misses the location or one of its cells knows what to wait for. While the part of the
 	// journal that a checkpoint overlaps is replayed, a later deletion may be known already.
 	e.lastDeletion.Store(max(sequence, e.lastDeletion.Load()))
+	e.lastPlace.Store(max(sequence, e.lastPlace.Load()))
 	p := e.places.At(id)
 	if old := p.Load(); old != nil {
 		e.recordDigest.Add(-locationFact(old))
@@ -263,6 +291,6 @@ func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
 }
 
 // locationFact is what a location's record adds to the state's digest.
-func locationFact(l *locationRecord) uint64 {
+func locationFact(l *place) uint64 {
 	return textFact(record.AppendLocation(nil, &l.Location), l.sequence, symbolLocation)
 }

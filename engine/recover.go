@@ -72,6 +72,8 @@ func (e *Engine) adopt(from *Engine) {
 	}
 	e.recordDigest.Store(0)
 	e.lastDeletion.Store(0)
+	e.lastPlace.Store(0)
+	e.nearby.now.Store(nil)
 	e.imports.clear()
 }
 

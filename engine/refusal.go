@@ -26,12 +26,19 @@ const (
 	SafetyStock
 	// NotReserved: the reservation has no such line, or not that many units of it left to commit or release.
 	NotReserved
+	// NoLocation: no location is where and as it was asked for.
+	NoLocation
+	// HoursUnknown: the location's opening hours do not tell until when to hold.
+	HoursUnknown
+	// NotTogether: a basket's lines can each be had somewhere, but not all at one location.
+	NotTogether
 	reasonEnd
 )
 
 var reasonNames = [...]string{
 	UnknownSKU: "unknown_sku", UnknownLocation: "unknown_location", NotStocked: "not_stocked", Blocked: "blocked",
 	Short: "short", HeldByOthers: "held_by_others", SafetyStock: "safety_stock", NotReserved: "not_reserved",
+	NoLocation: "no_location", HoursUnknown: "hours_unknown", NotTogether: "not_together",
 }
 
 // Reasons lists every reason.

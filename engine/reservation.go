@@ -52,6 +52,9 @@ type Reservation struct {
 	Reference string
 	// Refused are, in the answer to a request for partial fulfilment, the lines that were not granted in full.
 	Refused []Refusal
+	// PassedOver are, in the answer to a request that had its location found, the nearer locations, each with a line that
+	// could not be granted there; at most PassedOverMax.
+	PassedOver []Refusal
 	// Sequence is that of the reservation's last change.
 	Sequence uint64
 }
@@ -96,7 +99,7 @@ func (e *Engine) reservationAnswer(r *record.Record, sequence uint64, lines []Re
 	}
 	r.Reservation.Sequence = sequence
 	out := e.reservationInto(&r.Reservation, lines)
-	out.Refused = refusalsFrom(r.Refusals)
+	out.Refused, out.PassedOver = refusalsFrom(r.Refusals), refusalsFrom(r.PassedOver)
 	return out, nil
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,10 +20,13 @@ type ReserveRequest struct {
 	ID ID
 	// Lines, 1 to LinesMax. The same SKU at the same location counts as one line with the sum.
 	Lines []Line
-	// ExpiresIn, or ExpiresAt, is the deadline: HoldMin to HoldMax from now. Where neither is given, the shortest
-	// default of the lines' SKUs counts, or else the engine's.
+	// Find, if given, has the location found: the lines name none.
+	Find *FindLocation
+	// ExpiresIn, ExpiresAt or HoldUntil is the deadline: HoldMin to HoldMax from now. Where none is given, the shortest
+	// default of the lines' SKUs and locations counts, or else the engine's.
 	ExpiresIn time.Duration
 	ExpiresAt time.Time
+	HoldUntil *HoldUntil
 	// Partial asks for as much as there is instead of all or nothing.
 	Partial bool
 	// Channel and Reference are the caller's own, at most ChannelMax and ReferenceMax bytes.
@@ -132,6 +136,9 @@ func (e *Engine) reserveOnce(c *command, r *ReserveRequest, id ID, o *once) (bas
 			return last, err
 		}
 	}
+	if r.Find != nil {
+		return e.reserveNearest(c, r, id, o)
+	}
 	if err := c.resolve(e, r.Lines); err != nil {
 		return 0, err
 	}
@@ -162,16 +169,21 @@ func (e *Engine) reserveLocked(c *command, r *ReserveRequest, id ID, o *once, no
 	if !e.decideReserve(c, r) {
 		return e.refuse(c, o)
 	}
+	return e.hold(c, r, id, o, now, deadline), nil
+}
+
+// hold makes what was decided a reservation. The shards of its lines are locked.
+func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadline int64) (sequence uint64) {
 	if o.answer.ByID {
 		id = r.ID
 	}
 	re := &c.rec.Reservation
 	re.ID = id
-	c.rec.Kind = record.ReservationHeld
+	c.rec.Time, c.rec.Answer, c.rec.Kind = now, o.answer, record.ReservationHeld
 	re.State, re.Created, re.Deadline = reservation.Held, now, deadline
 	re.Channel = append(re.Channel[:0], r.Channel...)
 	re.Reference = append(re.Reference[:0], r.Reference...)
-	return e.write(c), nil
+	return e.write(c)
 }
 
 func (r *ReserveRequest) check() (o once, err error) {
@@ -187,6 +199,22 @@ func (r *ReserveRequest) check() (o once, err error) {
 	if r.ExpiresIn != 0 && !r.ExpiresAt.IsZero() {
 		return o, invalid("expires_at", r.ExpiresAt.Format(time.RFC3339), "only one of expires_in and expires_at")
 	}
+	if r.HoldUntil != nil {
+		if r.ExpiresIn != 0 || !r.ExpiresAt.IsZero() {
+			return o, invalid("hold_until", "given", "only one of expires_in, expires_at and hold_until")
+		}
+		if err := r.HoldUntil.check(); err != nil {
+			return o, err
+		}
+	}
+	if r.Find != nil {
+		if r.Partial {
+			return o, invalid("partial", true, "false, as all of it is to be found at one location")
+		}
+		if err := cmp.Or(r.Find.Near.check(), r.Find.Filter.check()); err != nil {
+			return o, err
+		}
+	}
 	describe := func(f *fingerprint) {
 		f.begin("reserve")
 		_, _ = f.d.Write(r.ID[:])
@@ -196,6 +224,14 @@ func (r *ReserveRequest) check() (o once, err error) {
 		f.bool(r.Partial)
 		f.text(r.Channel)
 		f.text(r.Reference)
+		if r.HoldUntil != nil {
+			f.text("hold until")
+			f.number(int64(r.HoldUntil.OpenDay))
+			f.number(int64(r.HoldUntil.Before))
+		}
+		if r.Find != nil {
+			r.Find.describe(f)
+		}
 	}
 	if o, err = keyed(r.Key, describe); err != nil {
 		return o, err
@@ -354,16 +390,24 @@ func (e *Engine) deadline(r *ReserveRequest, lines []line, now int64) (int64, er
 	if !r.ExpiresAt.IsZero() || r.ExpiresIn != 0 {
 		return deadlineAt(r.ExpiresIn, r.ExpiresAt, now)
 	}
-	hold := e.options.DefaultHold
-	chosen := false
-	for i := range lines {
-		if s := e.settingsOf(lines[i].sku); s != nil && s.DefaultHold != 0 {
-			if d := time.Duration(s.DefaultHold); !chosen || d < hold {
-				hold, chosen = d, true
-			}
+	if r.HoldUntil != nil {
+		return e.closingDeadline(r.HoldUntil, lines, now)
+	}
+	hold := time.Duration(0)
+	shortest := func(d time.Duration) {
+		if d != 0 && (hold == 0 || d < hold) {
+			hold = d
 		}
 	}
-	return now + int64(hold), nil
+	for i := range lines {
+		if s := e.settingsOf(lines[i].sku); s != nil {
+			shortest(time.Duration(s.DefaultHold))
+		}
+		if p := e.locationOf(lines[i].location); p != nil {
+			shortest(p.defaultHold)
+		}
+	}
+	return now + int64(cmp.Or(hold, e.options.DefaultHold)), nil
 }
 
 // deadlineAt returns the deadline now+in, or at, whichever is given.

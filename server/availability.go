@@ -95,6 +95,18 @@ func (s *Server) getAvailabilityEverywhere(c *call) error {
 	if err != nil {
 		return err
 	}
+	near, err := c.query.near()
+	if err != nil {
+		return err
+	}
+	if near != nil {
+		return s.getAvailabilityNear(c, *near, int64(minimum))
+	}
+	for _, name := range []string{"kind", "service", "open_at"} {
+		if c.query.has(name) {
+			return invalidField(name, "given", "near=LATITUDE,LONGITUDE beside it")
+		}
+	}
 	after, err := c.query.number("cursor", 0, 1<<32-1, 0)
 	if err != nil {
 		return err
@@ -135,6 +147,54 @@ func (s *Server) getAvailabilityEverywhere(c *call) error {
 	c.out = append(c.out, ']')
 	if next != 0 {
 		c.out = appendText(c.out, "next_cursor", strconv.Itoa(int(next)))
+	}
+	c.out = append(c.out, '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// getAvailabilityNear answers for one SKU around a position, nearest first.
+func (s *Server) getAvailabilityNear(c *call, near engine.Near, minimum int64) error {
+	if c.query.has("locations") {
+		return invalidField("locations", "given", "either locations or near")
+	}
+	filter, err := c.query.filter()
+	if err != nil {
+		return err
+	}
+	after, err := c.query.nearCursor()
+	if err != nil {
+		return err
+	}
+	limit, err := c.query.limit(nearPage)
+	if err != nil {
+		return err
+	}
+	cells, next, err := s.engine.AvailabilityNear(c.params[0], near, filter, minimum, after, limit)
+	if err != nil {
+		return err
+	}
+	at := s.at(filter.At)
+	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, s.options.CacheControl)
+	c.out = append(c.out, `{"sku":`...)
+	c.out = appendString(c.out, c.params[0])
+	c.out = appendTime(c.out, "as_of", s.engine.Now())
+	c.out = append(c.out, `,"locations":[`...)
+	for i := range cells {
+		cell := &cells[i]
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = append(c.out, `{"location":`...)
+		c.out = appendString(c.out, cell.Location)
+		c.out = appendDistance(c.out, cell.Distance)
+		c.out = appendAvailability(c.out, &cell.Cell)
+		c.out = appendHours(c.out, &cell.Hours, at)
+		c.out = append(c.out, '}')
+	}
+	c.out = append(c.out, ']')
+	if next.Location != "" {
+		c.out = appendNearCursor(c.out, next)
 	}
 	c.out = append(c.out, '}')
 	c.json(fasthttp.StatusOK)

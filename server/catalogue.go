@@ -25,25 +25,6 @@ func (s *Server) listSKUs(c *call) error {
 	return nil
 }
 
-func (s *Server) listLocations(c *call) error {
-	after, limit, err := cataloguePageOf(c)
-	if err != nil {
-		return err
-	}
-	var kind engine.LocationKind
-	if text := c.query.value("kind"); text != "" {
-		if kind, err = engine.ParseLocationKind(text); err != nil {
-			return err
-		}
-	}
-	page, next, err := s.engine.Locations(after, kind, limit)
-	if err != nil {
-		return err
-	}
-	answerPage(c, "locations", page, appendLocation, next)
-	return nil
-}
-
 func cataloguePageOf(c *call) (after uint32, limit int, err error) {
 	cursor, err := c.query.number("cursor", 0, 1<<32-1, 0)
 	if err != nil {
@@ -113,62 +94,6 @@ func (s *Server) putSKU(c *call) error {
 		return err
 	}
 	c.out = appendSKU(c.out, &sku)
-	c.json(fasthttp.StatusOK)
-	return nil
-}
-
-func (s *Server) getLocation(c *call) error {
-	location, err := s.engine.Location(c.params[0])
-	if err != nil {
-		return err
-	}
-	c.out = appendLocation(c.out, &location)
-	c.json(fasthttp.StatusOK)
-	return nil
-}
-
-type locationRequest struct {
-	Name    string  `json:"name"`
-	Kind    *string `json:"kind"`
-	Blocked bool    `json:"blocked"`
-}
-
-func (s *Server) putLocation(c *call) error {
-	var in locationRequest
-	if err := s.decode(c, &in); err != nil {
-		return err
-	}
-	l := engine.Location{ID: c.params[0], Name: in.Name, Kind: engine.Store, Blocked: in.Blocked}
-	var err error
-	if in.Kind != nil {
-		if l.Kind, err = engine.ParseLocationKind(*in.Kind); err != nil {
-			return err
-		}
-	}
-	key, err := c.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	if l, err = s.engine.PutLocation(l, key); err != nil {
-		return err
-	}
-	c.out = appendLocation(c.out, &l)
-	c.json(fasthttp.StatusOK)
-	return nil
-}
-
-func (s *Server) deleteLocation(c *call) error {
-	key, err := c.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	sequence, err := s.engine.DeleteLocation(c.params[0], key)
-	if err != nil {
-		return err
-	}
-	c.out = append(c.out, `{"id":`...)
-	c.out = appendString(c.out, c.params[0])
-	c.out = append(appendUint(c.out, "sequence", sequence), '}')
 	c.json(fasthttp.StatusOK)
 	return nil
 }

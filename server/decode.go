@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
+	"onhand/engine/hours"
 )
 
 // decode reads a request's JSON body into v, strictly: unknown and duplicate members, values of another type, numbers
@@ -136,6 +137,14 @@ func decodeProblem(err error) error {
 		if errors.Is(err, json.ErrUnknownName) {
 			return unknownField(field)
 		}
+		var own *engine.InvalidError
+		if errors.As(semantic.Err, &own) {
+			return invalidField(field, own.Value, own.Want)
+		}
+		var ofHours *hours.Error
+		if errors.As(semantic.Err, &ofHours) {
+			return invalidField(field, ofHours.Value, ofHours.Want)
+		}
 		value := string(semantic.JSONValue)
 		if value == "" {
 			value = kindName(semantic.JSONKind)
@@ -213,6 +222,10 @@ func wantOf(t reflect.Type) string {
 		return "a whole number of at most 64 bits, without fraction or exponent"
 	case reflect.Uint64:
 		return "a whole number of 0 or more, without fraction or exponent"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "an object"
 	case reflect.Slice:
 		return "an array"
 	case reflect.Struct:

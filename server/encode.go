@@ -144,6 +144,9 @@ func appendReservation(dst []byte, r *engine.Reservation) []byte {
 	if len(r.Refused) > 0 {
 		dst = appendRefusals(appendMember(dst, "refused"), r.Refused)
 	}
+	if len(r.PassedOver) > 0 {
+		dst = appendRefusals(appendMember(dst, "passed_over"), r.PassedOver)
+	}
 	dst = appendUint(dst, "sequence", r.Sequence)
 	return append(dst, '}')
 }
@@ -157,16 +160,6 @@ func appendSKU(dst []byte, s *engine.SKU) []byte {
 	dst = appendNumber(dst, "default_safety_stock", s.DefaultSafetyStock)
 	dst = appendNumber(dst, "default_hold", int64(s.DefaultHold/time.Second))
 	dst = appendUint(dst, "sequence", s.Sequence)
-	return append(dst, '}')
-}
-
-func appendLocation(dst []byte, l *engine.Location) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = appendString(dst, l.ID)
-	dst = appendText(dst, "name", l.Name)
-	dst = appendText(dst, "kind", l.Kind.String())
-	dst = appendBool(dst, "blocked", l.Blocked)
-	dst = appendUint(dst, "sequence", l.Sequence)
 	return append(dst, '}')
 }
 
@@ -202,7 +195,7 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 		dst = appendString(append(appendMember(dst, "location"), `{"id":`...), c.Location.ID)
 		dst = append(appendUint(dst, "sequence", c.Sequence), '}')
 	case c.Location != nil:
-		dst = appendLocation(appendMember(dst, "location"), c.Location)
+		dst = append(appendLocation(appendMember(dst, "location"), c.Location), '}')
 	}
 	return append(dst, '}')
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/base64"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -12,10 +13,12 @@ import (
 type reservationRequest struct {
 	ID    *string       `json:"id"`
 	Lines []lineRequest `json:"lines"`
+	findRequest
 	deadlineRequest
-	Partial   bool   `json:"partial"`
-	Channel   string `json:"channel"`
-	Reference string `json:"reference"`
+	HoldUntil *holdUntilRequest `json:"hold_until"`
+	Partial   bool              `json:"partial"`
+	Channel   string            `json:"channel"`
+	Reference string            `json:"reference"`
 }
 
 // deadlineRequest is a deadline in one of two ways.
@@ -47,8 +50,37 @@ func (r *reservationRequest) engine(key string) (engine.ReserveRequest, error) {
 			return out, err
 		}
 	}
+	if r.HoldUntil != nil {
+		if out.HoldUntil, err = r.HoldUntil.read(); err != nil {
+			return out, err
+		}
+	}
+	if r.Near != nil {
+		out.Find = new(engine.FindLocation)
+		if out.Find.Near, out.Find.Filter, err = r.findRequest.read(); err != nil {
+			return out, err
+		}
+	} else if field := r.findRequest.given(); field != "" {
+		return out, invalidField(field, "given", "near beside it")
+	}
 	out.ExpiresIn, out.ExpiresAt, err = r.deadlineRequest.read()
 	return out, err
+}
+
+// holdUntilRequest is a deadline by the opening hours of the location.
+type holdUntilRequest struct {
+	OpenDay       int64 `json:"closing_of_open_day"`
+	MinutesBefore int64 `json:"minutes_before"`
+}
+
+func (h *holdUntilRequest) read() (*engine.HoldUntil, error) {
+	if h.OpenDay < 1 || h.OpenDay > engine.OpenDayMax {
+		return nil, invalidField("hold_until.closing_of_open_day", strconv.FormatInt(h.OpenDay, 10), "1 to "+itoa(engine.OpenDayMax))
+	}
+	if h.MinutesBefore < 0 || h.MinutesBefore > 1440 {
+		return nil, invalidField("hold_until.minutes_before", strconv.FormatInt(h.MinutesBefore, 10), "0 to 1440")
+	}
+	return &engine.HoldUntil{OpenDay: int(h.OpenDay), Before: time.Duration(h.MinutesBefore) * time.Minute}, nil
 }
 
 // holdSecondsMax is engine.HoldMax in seconds.

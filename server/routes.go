@@ -26,8 +26,9 @@ type route struct {
 func routes() []*route {
 	return []*route{
 		{method: "GET", pattern: "/v1/availability/{sku}/{location}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getAvailability},
-		{method: "GET", pattern: "/v1/availability/{sku}", scope: ScopeRead, query: q("locations", "min_quantity", "limit", "cursor", "min_sequence"), handle: (*Server).getAvailabilityEverywhere},
+		{method: "GET", pattern: "/v1/availability/{sku}", scope: ScopeRead, query: q("locations", "min_quantity", "near", "radius_km", "kind", "service", "open_at", "limit", "cursor", "min_sequence"), handle: (*Server).getAvailabilityEverywhere},
 		{method: "POST", pattern: "/v1/availability/query", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).queryAvailability},
+		{method: "POST", pattern: "/v1/availability/baskets", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).postBasket},
 
 		{method: "GET", pattern: "/v1/stock/{sku}/{location}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getStock},
 		{method: "PUT", pattern: "/v1/stock/{sku}/{location}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putStock},
@@ -47,8 +48,8 @@ func routes() []*route {
 		{method: "GET", pattern: "/v1/skus/{sku}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getSKU},
 		{method: "PUT", pattern: "/v1/skus/{sku}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putSKU},
 
-		{method: "GET", pattern: "/v1/locations", scope: ScopeRead, query: q("kind", "limit", "cursor", "min_sequence"), handle: (*Server).listLocations},
-		{method: "GET", pattern: "/v1/locations/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getLocation},
+		{method: "GET", pattern: "/v1/locations", scope: ScopeRead, query: q("near", "radius_km", "kind", "service", "open_at", "limit", "cursor", "min_sequence"), handle: (*Server).listLocations},
+		{method: "GET", pattern: "/v1/locations/{id}", scope: ScopeRead, query: q("at", "min_sequence"), handle: (*Server).getLocation},
 		{method: "PUT", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putLocation},
 		{method: "DELETE", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).deleteLocation},
 

@@ -409,13 +409,13 @@ func (s *script) locations(w words) {
 	}
 	after := uint32(0)
 	s.pages(&w, func(limit int) bool {
-		page, next, err := s.db.Locations(after, kind, limit)
+		page, next, err := s.db.Locations(after, engine.LocationFilter{Kind: kind}, limit)
 		if err != nil {
 			s.fail(err)
 			return false
 		}
 		for i := range page {
-			s.printLocation(&page[i])
+			s.printLocation(&page[i].Location)
 		}
 		after = next
 		return next != 0

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ const (
 	partImport
 	partSKU
 	partLocation
+	partPassedOver
 	partsEnd
 )
 
@@ -69,10 +71,7 @@ func Append(dst []byte, r *Record) []byte {
 		dst = AppendReservation(dst, &r.Reservation)
 	}
 	if parts&partRefusals != 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(r.Refusals)))
-		for i := range r.Refusals {
-			dst = appendRefusal(dst, &r.Refusals[i])
-		}
+		dst = appendRefusals(dst, r.Refusals)
 	}
 	if parts&partNote != 0 {
 		dst = appendString(dst, r.Reason)
@@ -102,6 +101,17 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partLocation != 0 {
 		dst = AppendLocation(dst, &r.Location)
 	}
+	if parts&partPassedOver != 0 {
+		dst = appendRefusals(dst, r.PassedOver)
+	}
+	return dst
+}
+
+func appendRefusals(dst []byte, refusals []Refusal) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(refusals)))
+	for i := range refusals {
+		dst = appendRefusal(dst, &refusals[i])
+	}
 	return dst
 }
 
@@ -122,6 +132,7 @@ func (r *Record) parts() uint16 {
 	set(partImport, r.Import.ID != "")
 	set(partSKU, r.SKU.ID != 0)
 	set(partLocation, r.Location.ID != 0)
+	set(partPassedOver, len(r.PassedOver) > 0)
 	return parts
 }
 
@@ -204,15 +215,30 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	return binary.AppendVarint(dst, s.DefaultHold)
 }
 
+// The flags of a location's record.
+const (
+	locationBlocked = 1 << iota
+	locationDetails // its details follow
+	locationFlagsEnd
+)
+
 // AppendLocation encodes a location's record behind dst.
 func AppendLocation(dst []byte, l *Location) []byte {
 	dst = binary.AppendUvarint(dst, uint64(l.ID))
 	dst = appendString(dst, l.Name)
-	dst = append(dst, l.Kind)
+	flags := byte(0)
 	if l.Blocked {
-		return append(dst, 1)
+		flags |= locationBlocked
 	}
-	return append(dst, 0)
+	if len(l.Details) > 0 {
+		flags |= locationDetails
+	}
+	dst = append(dst, l.Kind, flags)
+	if len(l.Details) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(l.Details)))
+		dst = append(dst, l.Details...)
+	}
+	return dst
 }
 
 // ErrCorrupt is what every decoding error wraps.
@@ -277,6 +303,11 @@ func Decode(b []byte, r *Record) error {
 	}
 	if parts&partLocation != 0 {
 		r.Location = d.Location()
+	}
+	if parts&partPassedOver != 0 {
+		for range d.count(refusalsLimit) {
+			r.PassedOver = append(r.PassedOver, d.refusal())
+		}
 	}
 	return d.End()
 }
@@ -446,7 +477,16 @@ func (d *Decoder) SKU() SKU {
 
 // Location reads what AppendLocation wrote.
 func (d *Decoder) Location() Location {
-	return Location{ID: d.Uint32(), Name: d.text(), Kind: d.Byte(), Blocked: d.Byte() != 0}
+	l := Location{ID: d.Uint32(), Name: d.text(), Kind: d.Byte()}
+	flags := d.Byte()
+	if flags >= locationFlagsEnd {
+		d.fail("unknown flags of a location")
+	}
+	l.Blocked = flags&locationBlocked != 0
+	if flags&locationDetails != 0 {
+		l.Details = bytes.Clone(d.Bytes())
+	}
+	return l
 }
 
 // KeyOf returns the hash of the idempotency key in an encoded record, without decoding the rest.

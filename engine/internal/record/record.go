@@ -42,6 +42,10 @@ type Record struct {
 	// Refusals are the lines of a reservation request that were not, or not wholly, granted.
 	Refusals []Refusal
 
+	// PassedOver are the locations nearer than that of a reservation whose location was found, each with a line that could
+	// not be granted there.
+	PassedOver []Refusal
+
 	// Reason and Reference are what the caller said of an adjustment or a count.
 	Reason    string
 	Reference string
@@ -133,11 +137,13 @@ type Location struct {
 	Name    string
 	Kind    uint8
 	Blocked bool
+	// Details are the rest of it, as JSON, or empty.
+	Details []byte
 }
 
 // Reset empties r, keeping its memory for the next use.
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
-	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], Shortages: r.Shortages[:0]}
+	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0]}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
 }

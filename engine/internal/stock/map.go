@@ -176,6 +176,16 @@ func (s *sku) apply(c *Cell, skuSequence, locationVersion uint64) {
 	c.Sequence = max(c.Sequence, skuSequence, locationVersion>>8)
 }
 
+// SlotsOf returns how many slots a SKU's row has: a little more than it has cells.
+func (m *Map) SlotsOf(skuID uint32) int {
+	if s := m.skus.Peek(skuID); s != nil {
+		if r := s.row.Load(); r != nil {
+			return len(r.slots)
+		}
+	}
+	return 0
+}
+
 // Scan calls f with a view of each of a SKU's cells, in no order, until f answers false. It takes no lock; each view is
 // of some moment during the call.
 func (m *Map) Scan(skuID uint32, f func(location uint32, c Cell) bool) {

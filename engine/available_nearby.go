@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"onhand/engine/hours"
+	"onhand/engine/internal/nearest"
+	"onhand/engine/internal/stock"
+)
+
+// NearbyCell is the stock of a SKU at a location, how far that is, and whether it is open.
+type NearbyCell struct {
+	Cell
+	Hours    hours.Status
+	Distance Distance
+}
+
+// AvailabilityNear returns up to limit locations that stock a SKU with at least minimum units available, from the nearest
+// on, those at the same distance in the order of their ids, and the cursor to go on with, zero at the end.
+func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, minimum int64, after NearCursor, limit int) (found []NearbyCell, next NearCursor, err error) {
+	if err := cmp.Or(near.check(), filter.check()); err != nil {
+		return nil, NearCursor{}, err
+	}
+	s, ok := e.knownSKU(sku)
+	if !ok {
+		return nil, NearCursor{}, unknown(KindSKU, sku)
+	}
+	basis := e.lastPlace.Load()
+	e.eachStocked(s, &near, &filter, limit, func() { found, next = found[:0], NearCursor{} },
+		func(p *place, status hours.Status, distance Distance) bool {
+			view, stocked := e.stock.View(s, p.ID)
+			basis = max(basis, view.Sequence)
+			if !stocked || view.Available() < minimum || !after.before(distance, e.locations.Name(p.ID)) {
+				return true
+			}
+			if len(found) == limit {
+				last := &found[limit-1]
+				next = NearCursor{last.Distance, last.Location}
+				return false
+			}
+			found = append(found, NearbyCell{e.cellFrom(s, p.ID, &view), status, distance})
+			return true
+		})
+	return found, next, e.settle(basis)
+}
+
+// eachStocked is eachNear, which may leave out locations that do not stock a SKU. limit is how many of the others are
+// wanted, about.
+//
+// Where few locations stock it, they are looked up and sorted; where many do, the nearest are soon found among all.
+func (e *Engine) eachStocked(sku uint32, near *Near, filter *LocationFilter, limit int, begin func(), visit func(p *place, status hours.Status, distance Distance) bool) {
+	stocked, all := e.stock.SlotsOf(sku), int(e.nearby.size.Load())
+	if stocked > 64 && stocked*stocked/max(limit, 1) > all {
+		e.eachNear(near, filter, begin, visit)
+		return
+	}
+	type candidate struct {
+		*place
+		distance Distance
+	}
+	var candidates []candidate
+	from, within := nearest.VectorOf(near.Latitude, near.Longitude), near.within()
+	e.stock.ScanRaw(sku, func(location uint32, _ stock.Cell) bool {
+		if p := e.locationOf(location); p != nil && p.located && filter.matches(p) {
+			if d := from.Distance(&p.point.Vector); d <= within {
+				candidates = append(candidates, candidate{p, d})
+			}
+		}
+		return true
+	})
+	slices.SortFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(e.locations.Name(a.ID), e.locations.Name(b.ID)))
+	})
+	begin()
+	now := e.Now()
+	at := filter.At
+	if at.IsZero() {
+		at = now
+	}
+	for _, c := range candidates {
+		status := c.hoursAt(at, now)
+		if filter.Open && status.State != hours.Open {
+			continue
+		}
+		if !visit(c.place, status, c.distance) {
+			return
+		}
+	}
+}

@@ -1,0 +1,405 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"onhand/engine/hours"
+	"onhand/engine/internal/nearest"
+	"onhand/engine/internal/stock"
+)
+
+// BasketRequest asks where near a position a whole basket can be had. Only places where customers collect are looked at,
+// no warehouses, unless the filter asks for them.
+type BasketRequest struct {
+	Lines  []BasketLine // 1 to BasketLinesMax; the same SKU twice counts as one line with the sum
+	Near   Near
+	Filter LocationFilter
+	Limit  int // locations in the answer, 1 to BasketLocationsMax
+}
+
+// BasketLine is a SKU and how many of it.
+type BasketLine struct {
+	SKU      string
+	Quantity int64 // 1 to LineQuantityMax
+}
+
+// Limits of a basket.
+const (
+	BasketLinesMax     = 200
+	BasketLocationsMax = 100
+)
+
+// BasketAnswer tells where a basket can be had.
+type BasketAnswer struct {
+	At time.Time // the instant that the answer is about
+	// Locations are first those that have all of it, from the nearest on; then those that lack something, by how many lines
+	// they have in full, then by how many units, then by distance; then, if there is room, the nearest that have nothing and
+	// can have it all sent. Ties are in the order of their ids.
+	Locations []BasketLocation
+	// ShipHome is the warehouse nearest to the position that has all of it, if any.
+	ShipHome *FoundLocation
+	// Missing tells, where the basket can be had nowhere, which lines are at fault and why; all of them, with NotTogether,
+	// where none is by itself.
+	Missing []BasketMissing
+}
+
+// Available reports whether the basket can be had at all.
+func (b *BasketAnswer) Available() bool {
+	return b.ShipHome != nil || slices.ContainsFunc(b.Locations, func(l BasketLocation) bool { return len(l.Options) > 0 })
+}
+
+// BasketLocation is what a location has of a basket.
+type BasketLocation struct {
+	FoundLocation
+	Complete bool
+	Missing  []BasketMissing // empty where it has all of it
+	Options  []Fulfilment
+}
+
+// BasketMissing is a line that can't be had.
+type BasketMissing struct {
+	SKU       string
+	Requested int64
+	Available int64 // at the location; in the answer as a whole, the most at any one location
+	Reason    Reason
+}
+
+// FulfilmentKind is a way for a basket to get to its customer.
+type FulfilmentKind uint8
+
+// The ways.
+const (
+	PickupNow   FulfilmentKind = iota + 1 // it is there, and the location is open until it is ready
+	PickupLater                           // it is there, and the location opens later, or may
+	ShipToStore                           // a supplier has what is lacking
+)
+
+// String returns the way as the HTTP interface writes it.
+func (k FulfilmentKind) String() string {
+	switch k {
+	case PickupNow:
+		return "pickup_now"
+	case PickupLater:
+		return "pickup_later"
+	case ShipToStore:
+		return "ship_to_store"
+	}
+	return "unknown"
+}
+
+// Fulfilment is a way for a basket to get to its customer at a location.
+type Fulfilment struct {
+	Kind FulfilmentKind
+	// ReadyAt is when it can be collected: when it is prepared and the location is open; zero where its hours don't tell.
+	ReadyAt time.Time
+	From    string // the supplier, for ShipToStore
+}
+
+// basket is a question under way.
+type basket struct {
+	e     *Engine
+	in    *BasketRequest
+	lines []line
+	tally stock.Tally
+	at    time.Time
+	now   time.Time
+	from  nearest.Vector
+	basis uint64
+}
+
+var baskets = sync.Pool{New: func() any { return new(basket) }}
+
+// Basket tells where a basket can be had. Each cell is as of some moment during the call.
+func (e *Engine) Basket(in *BasketRequest) (BasketAnswer, error) {
+	b := baskets.Get().(*basket)
+	defer func() {
+		b.e, b.in = nil, nil
+		baskets.Put(b)
+	}()
+	b.e, b.in, b.now, b.from = e, in, e.Now(), nearest.VectorOf(in.Near.Latitude, in.Near.Longitude)
+	if err := b.check(); err != nil {
+		return BasketAnswer{}, err
+	}
+	b.at = in.Filter.At
+	if b.at.IsZero() {
+		b.at = b.now
+	}
+	b.basis = e.lastPlace.Load()
+	b.tally.Begin(e.locations.Len() + 1)
+	known := true
+	for i := range b.lines {
+		known = known && b.lines[i].sku != 0
+		b.tally.Add(e.stock, b.lines[i].sku, b.lines[i].quantity)
+	}
+	b.basis = max(b.basis, b.tally.Latest())
+	out := BasketAnswer{At: b.at}
+	out.Locations = b.locations()
+	if known {
+		out.ShipHome = b.shipHome()
+	}
+	if !out.Available() {
+		out.Missing = b.missingEverywhere()
+	}
+	return out, e.settle(b.basis)
+}
+
+// check checks the request and resolves its lines.
+func (b *basket) check() error {
+	in := b.in
+	if n := len(in.Lines); n == 0 || n > BasketLinesMax {
+		return invalid("lines", fmt.Sprintf("%d lines", n), fmt.Sprintf("1 to %d lines", BasketLinesMax))
+	}
+	if in.Limit < 1 || in.Limit > BasketLocationsMax {
+		return invalid("limit", in.Limit, fmt.Sprintf("1 to %d", BasketLocationsMax))
+	}
+	if err := cmp.Or(in.Near.check(), in.Filter.check()); err != nil {
+		return err
+	}
+	in.Filter.pickup = in.Filter.Kind == 0
+	b.lines = b.lines[:0]
+next:
+	for i := range in.Lines {
+		l := &in.Lines[i]
+		if !positiveQuantity(l.Quantity) {
+			return invalid(lineField(i, "quantity"), l.Quantity, positiveQuantityWant)
+		}
+		if err := checkName(lineField(i, "sku"), l.SKU); err != nil {
+			return err
+		}
+		for j := range b.lines {
+			if have := &b.lines[j]; in.Lines[have.request].SKU == l.SKU {
+				if have.quantity += l.Quantity; !positiveQuantity(have.quantity) {
+					return invalid(lineField(i, "quantity"), have.quantity, fmt.Sprintf("at most %d units of one SKU in all", LineQuantityMax))
+				}
+				continue next
+			}
+		}
+		sku, _ := b.e.knownSKU(l.SKU)
+		b.lines = append(b.lines, line{sku: sku, quantity: l.Quantity, request: i})
+	}
+	return nil
+}
+
+// candidate is a location that may get into the answer.
+type candidate struct {
+	*place
+	distance Distance
+	status   hours.Status
+	units    int64
+}
+
+// locations fills the answer, best class first: those with all lines, those with all but one, and so on.
+func (b *basket) locations() (out []BasketLocation) {
+	byLines := make([]int, len(b.lines)+1)
+	for _, id := range b.tally.Found() {
+		byLines[b.tally.Of(id).Lines]++
+	}
+	for lines := len(b.lines); lines >= 0 && len(out) < b.in.Limit; lines-- {
+		if byLines[lines] == 0 {
+			continue
+		}
+		for _, c := range b.class(uint32(lines), b.in.Limit-len(out), byLines[lines]) {
+			if l, ok := b.locationOf(&c); ok {
+				out = append(out, l)
+			}
+		}
+	}
+	if len(out) < b.in.Limit {
+		out = append(out, b.supplied(b.in.Limit-len(out))...)
+	}
+	return out
+}
+
+// class returns the best locations, at most limit, of the n that have so many lines in full.
+func (b *basket) class(lines uint32, limit, n int) (best []candidate) {
+	e := b.e
+	if int(lines) == len(b.lines) && n > 8*limit {
+		// All have the same, so the nearest are the best, and soon found.
+		e.eachNear(&b.in.Near, &b.in.Filter, func() { best = best[:0] }, func(p *place, status hours.Status, distance Distance) bool {
+			if b.tally.Of(p.ID).Lines == lines && !p.Blocked {
+				best = append(best, candidate{p, distance, status, 0})
+			}
+			return len(best) < limit
+		})
+		return best
+	}
+	within := b.in.Near.within()
+	for _, id := range b.tally.Found() {
+		count := b.tally.Of(id)
+		if count.Lines != lines || lines == 0 && count.Units == 0 {
+			continue
+		}
+		p := e.locationOf(id)
+		if p == nil || !p.located || p.Blocked || !b.in.Filter.matches(p) {
+			continue
+		}
+		distance := b.from.Distance(&p.point.Vector)
+		if distance > within {
+			continue
+		}
+		if b.in.Filter.Open && p.hoursAt(b.at, b.now).State != hours.Open {
+			continue
+		}
+		best = append(best, candidate{place: p, distance: distance, units: count.Units})
+	}
+	slices.SortFunc(best, func(a, c candidate) int {
+		return cmp.Or(cmp.Compare(c.units, a.units), cmp.Compare(a.distance, c.distance), cmp.Compare(e.locations.Name(a.ID), e.locations.Name(c.ID)))
+	})
+	best = best[:min(limit, len(best))]
+	for i := range best {
+		best[i].status = best[i].hoursAt(b.at, b.now)
+	}
+	return best
+}
+
+// supplied returns the nearest locations, at most limit, that have nothing of the basket and can have all of it sent.
+func (b *basket) supplied(limit int) (out []BasketLocation) {
+	const looks = 200 // farther than that nobody goes to collect
+	looked := 0
+	b.e.eachNear(&b.in.Near, &b.in.Filter, func() { out, looked = nil, 0 }, func(p *place, status hours.Status, distance Distance) bool {
+		looked++
+		if b.tally.Of(p.ID).Units == 0 && len(p.suppliers) > 0 && !p.Blocked {
+			if l, ok := b.locationOf(&candidate{p, distance, status, 0}); ok && len(l.Options) > 0 {
+				out = append(out, l)
+			}
+		}
+		return len(out) < limit && looked < looks
+	})
+	return out
+}
+
+// locationOf looks at each line of a location that the tally found, and says what can be done. It answers false where the
+// location has changed for the worse since, so that it is not in its place in the answer any more.
+func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
+	e := b.e
+	out := BasketLocation{FoundLocation: FoundLocation{e.locationFrom(&c.Location, c.sequence), c.status, c.distance}}
+	b.basis = max(b.basis, c.sequence)
+	complete := uint32(0)
+	for i := range b.lines {
+		l := &b.lines[i]
+		view, stocked := e.stock.View(l.sku, c.ID)
+		b.basis = max(b.basis, view.Sequence)
+		reason := UnknownSKU
+		if l.sku != 0 {
+			reason = reasonAgainst(&view, stocked, l.quantity)
+		}
+		if reason == 0 {
+			complete++
+			continue
+		}
+		out.Missing = append(out.Missing, BasketMissing{b.in.Lines[l.request].SKU, l.quantity, view.Available(), reason})
+	}
+	if complete < b.tally.Of(c.ID).Lines {
+		return out, false
+	}
+	if out.Complete = len(out.Missing) == 0; out.Complete {
+		out.Options = []Fulfilment{b.pickup(c)}
+	} else if f, ok := b.shipTo(c, out.Missing); ok {
+		out.Options = []Fulfilment{f}
+	}
+	return out, true
+}
+
+// pickup tells when a basket that is there can be collected.
+func (b *basket) pickup(c *candidate) Fulfilment {
+	ready := b.at.Add(c.preparation)
+	if c.status.State == hours.Open && (c.status.Closes.IsZero() || ready.Before(c.status.Closes)) {
+		return Fulfilment{Kind: PickupNow, ReadyAt: ready}
+	}
+	return Fulfilment{Kind: PickupLater, ReadyAt: openFrom(c.place, ready)}
+}
+
+// openFrom returns the first instant from t on at which a location is open, zero where its hours don't tell.
+func openFrom(p *place, t time.Time) time.Time {
+	switch s := p.calendar.At(t); s.State {
+	case hours.Open:
+		return t
+	case hours.Closed:
+		return s.Opens
+	}
+	return time.Time{}
+}
+
+// shipTo returns the fastest supplier that has all that a location lacks.
+func (b *basket) shipTo(c *candidate, missing []BasketMissing) (Fulfilment, bool) {
+	e := b.e
+	for _, supplier := range c.suppliers {
+		from, known := e.lookupLocation(supplier.Location)
+		if !known {
+			continue
+		}
+		has := func(m BasketMissing) bool {
+			sku, _ := e.knownSKU(m.SKU)
+			view, _ := e.stock.View(sku, from)
+			b.basis = max(b.basis, view.Sequence)
+			return view.Available() >= m.Requested-m.Available
+		}
+		if !slices.ContainsFunc(missing, func(m BasketMissing) bool { return !has(m) }) {
+			ready := b.at.Add(time.Duration(supplier.LeadTime)*time.Second + c.preparation)
+			return Fulfilment{Kind: ShipToStore, From: supplier.Location, ReadyAt: openFrom(c.place, ready)}, true
+		}
+	}
+	return Fulfilment{}, false
+}
+
+// shipHome returns the nearest warehouse that has all of the basket; one without a position comes last.
+func (b *basket) shipHome() (best *FoundLocation) {
+	e := b.e
+	for _, id := range b.tally.Found() {
+		p := e.locationOf(id)
+		if p == nil || LocationKind(p.Kind) != Warehouse || p.Blocked || int(b.tally.Of(id).Lines) < len(b.lines) {
+			continue
+		}
+		distance := nearest.Farthest + 1
+		if p.located {
+			distance = b.from.Distance(&p.point.Vector)
+		}
+		if best == nil || cmp.Or(cmp.Compare(distance, best.Distance), cmp.Compare(e.locations.Name(id), best.ID)) < 0 {
+			best = &FoundLocation{e.locationFrom(&p.Location, p.sequence), p.hoursAt(b.at, b.now), distance}
+			b.basis = max(b.basis, p.sequence)
+		}
+	}
+	return best
+}
+
+// missingEverywhere says which lines can't be had anywhere that was looked at.
+func (b *basket) missingEverywhere() (out []BasketMissing) {
+	e := b.e
+	within := b.in.Near.within()
+	most := make([]BasketMissing, len(b.lines))
+	for i := range b.lines {
+		l := &b.lines[i]
+		m := BasketMissing{SKU: b.in.Lines[l.request].SKU, Requested: l.quantity, Reason: NotStocked}
+		if l.sku == 0 {
+			m.Reason = UnknownSKU
+		}
+		// What counts is the reason at the location that comes closest.
+		e.stock.Scan(l.sku, func(location uint32, view stock.Cell) bool {
+			p := e.locationOf(location)
+			if p == nil || !p.located || !b.in.Filter.matches(p) || b.from.Distance(&p.point.Vector) > within ||
+				b.in.Filter.Open && p.hoursAt(b.at, b.now).State != hours.Open {
+				return true
+			}
+			reason := reasonAgainst(&view, true, l.quantity)
+			if available := view.Available(); reason == 0 || m.Reason == NotStocked || available > m.Available {
+				m.Available, m.Reason = available, reason
+			}
+			return m.Reason != 0
+		})
+		most[i] = m
+		if m.Reason != 0 {
+			out = append(out, m)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for i := range most {
+		most[i].Reason = NotTogether
+	}
+	return most
+}

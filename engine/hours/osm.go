@@ -1,0 +1,241 @@
+package hours
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ParseOSM reads the common subset of OpenStreetMap's opening_hours
+// (https://wiki.openstreetmap.org/wiki/Key:opening_hours/specification): rules separated by semicolons, each with weekdays
+// (ranges and lists, PH for public holidays) and hours (lists of intervals, overnight ones too), off or closed, or 24/7. A
+// later rule for a day takes the place of an earlier one. Anything else is refused by name, never guessed.
+//
+// It returns an Error, in the field opening_hours, with the byte at which the text was not understood.
+func ParseOSM(text string) ([]Regular, error) {
+	p := osmParser{text: text}
+	var rules [days][]Interval
+	for {
+		p.space()
+		if p.at == len(p.text) && p.any {
+			break // a semicolon at the end is common
+		}
+		of, intervals, err := p.rule()
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range of {
+			rules[d] = intervals
+		}
+		p.any = true
+		p.space()
+		if p.at == len(p.text) {
+			break
+		}
+		if !p.take(";") {
+			return nil, p.refuse()
+		}
+	}
+	return regularOf(&rules), nil
+}
+
+// regularOf writes the intervals of each day as entries: one for each interval, with all the days that have it.
+func regularOf(rules *[days][]Interval) (out []Regular) {
+	add := func(d Day, v Interval) {
+		for i := range out {
+			if same(&out[i].Interval, &v) && !slices.Contains(out[i].Days, d) {
+				out[i].Days = append(out[i].Days, d)
+				return
+			}
+		}
+		out = append(out, Regular{Days: []Day{d}, Interval: v})
+	}
+	for d := range rules {
+		for _, v := range rules[d] {
+			add(Day(d), v)
+		}
+	}
+	return out
+}
+
+func same(a, b *Interval) bool {
+	if a.Closed || b.Closed {
+		return a.Closed == b.Closed
+	}
+	return *a.Opens == *b.Opens && *a.Closes == *b.Closes
+}
+
+type osmParser struct {
+	text string
+	at   int
+	any  bool
+}
+
+var osmDays = map[string]Day{
+	"Mo": Monday, "Tu": Tuesday, "We": Wednesday, "Th": Thursday, "Fr": Friday, "Sa": Saturday, "Su": Sunday, "PH": PublicHoliday,
+}
+
+// refuse names what is not understood.
+func (p *osmParser) refuse() error {
+	rest := p.text[p.at:]
+	if end := strings.IndexAny(rest, " ,;"); end >= 0 {
+		rest = rest[:max(end, 1)]
+	}
+	if rest == "" {
+		rest = "the end"
+	} else {
+		rest = quote(rest)
+	}
+	return &Error{"opening_hours", fmt.Sprintf("%s at byte %d", rest, p.at),
+		`weekdays and times such as "Mo-Fr 09:00-12:00,14:00-18:00; Sa 10:00-16:00; PH off", or 24/7`}
+}
+
+func (p *osmParser) space() {
+	for p.at < len(p.text) && p.text[p.at] == ' ' {
+		p.at++
+	}
+}
+
+func (p *osmParser) take(token string) bool {
+	if strings.HasPrefix(p.text[p.at:], token) {
+		p.at += len(token)
+		return true
+	}
+	return false
+}
+
+// rule reads weekdays and what they are open. Weekdays left out are all seven.
+func (p *osmParser) rule() (of []Day, intervals []Interval, err error) {
+	if p.take("24/7") {
+		of = []Day{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday}
+		p.space()
+		if closed := p.take("off") || p.take("closed"); closed {
+			return of, []Interval{{Closed: true}}, nil
+		}
+		p.take("open")
+		return of, []Interval{interval(0, dayMinutes)}, nil
+	}
+	if of, err = p.weekdays(); err != nil {
+		return nil, nil, err
+	}
+	p.space()
+	if p.take("off") || p.take("closed") {
+		if of == nil {
+			of = []Day{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday}
+		}
+		return of, []Interval{{Closed: true}}, nil
+	}
+	for {
+		v, err := p.interval()
+		if err != nil {
+			return nil, nil, err
+		}
+		intervals = append(intervals, v)
+		p.space()
+		if !p.take(",") {
+			break
+		}
+		p.space()
+	}
+	if of == nil {
+		of = []Day{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday}
+	}
+	p.space()
+	p.take("open")
+	return of, intervals, nil
+}
+
+// weekdays reads a list of days and ranges, nil where there is none.
+func (p *osmParser) weekdays() (of []Day, err error) {
+	for {
+		first, ok := p.day()
+		if !ok {
+			if of == nil {
+				return nil, nil
+			}
+			return nil, p.refuse()
+		}
+		last := first
+		p.space()
+		if p.take("-") {
+			p.space()
+			begin := p.at
+			if last, ok = p.day(); !ok || first == PublicHoliday || last == PublicHoliday {
+				p.at = begin
+				return nil, p.refuse()
+			}
+		}
+		for d := first; ; d = (d + 1) % 7 {
+			if !slices.Contains(of, d) {
+				of = append(of, d)
+			}
+			if d == last {
+				break
+			}
+		}
+		p.space()
+		if !p.take(",") {
+			p.take(":") // "Mo-Fr: 09:00-18:00" is common, and means nothing else
+			return of, nil
+		}
+		p.space()
+	}
+}
+
+func (p *osmParser) day() (Day, bool) {
+	if len(p.text)-p.at < 2 {
+		return 0, false
+	}
+	d, ok := osmDays[p.text[p.at:p.at+2]]
+	if ok {
+		p.at += 2
+	}
+	return d, ok
+}
+
+// interval reads hours such as 09:00-12:30, overnight as 18:00-02:00 or 18:00-26:00.
+func (p *osmParser) interval() (Interval, error) {
+	from, ok := p.time(dayMinutes - 1)
+	if !ok {
+		return Interval{}, p.refuse()
+	}
+	p.space()
+	if !p.take("-") {
+		return Interval{}, p.refuse()
+	}
+	p.space()
+	begin := p.at
+	to, ok := p.time(2 * dayMinutes)
+	if !ok {
+		return Interval{}, p.refuse()
+	}
+	if to > dayMinutes {
+		to -= dayMinutes
+		if to >= from {
+			p.at = begin
+			return Interval{}, p.refuse() // longer than a day
+		}
+	}
+	if to == from {
+		p.at = begin
+		return Interval{}, p.refuse() // a whole day, or nothing: who knows
+	}
+	return interval(from, to), nil
+}
+
+func (p *osmParser) time(most int) (int, bool) {
+	end := p.at
+	for end < len(p.text) && (p.text[end] == ':' || '0' <= p.text[end] && p.text[end] <= '9') {
+		end++
+	}
+	v, ok := parseMinute(p.text[p.at:end], most)
+	if ok {
+		p.at = end
+	}
+	return v, ok
+}
+
+func interval(from, to int) Interval {
+	opens, closes := Minute(from), Minute(to)
+	return Interval{Opens: &opens, Closes: &closes}
+}

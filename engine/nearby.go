@@ -1,0 +1,295 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onhand/engine/hours"
+	"onhand/engine/internal/nearest"
+)
+
+// Near asks for locations around a position, from the nearest on.
+type Near struct {
+	Position
+	// Radius in metres, 0 for none. A location at exactly this distance is within it.
+	Radius float64
+}
+
+// RadiusMax is the largest radius, in metres: half the circumference of the Earth and a little.
+const RadiusMax = 20_037_508
+
+// LocationFilter says which locations are asked for. The zero LocationFilter asks for all.
+type LocationFilter struct {
+	Kind     LocationKind // 0 = any
+	Services []Service    // all of them
+	// At is the instant whose opening hours are told and, with Open, asked for; zero = now.
+	At   time.Time
+	Open bool // only locations known to be open at At
+
+	pickup bool // no warehouses: nobody collects there
+}
+
+// FoundLocation is a location that was asked for, and what holds of it at the instant asked about.
+type FoundLocation struct {
+	Location
+	Hours    hours.Status
+	Distance Distance // from the position asked about, if there was one
+}
+
+// Distance is how far something is, in millimetres along the sphere of the Earth's mean radius, 6371008.8 m. Whole
+// numbers, so that the order of locations is the same for everyone.
+type Distance = nearest.Millimetres
+
+// nearby is the index of the locations that have a position: a tree, and those that came or moved since it was built. A
+// search looks at both and passes over what is no longer true, so a change is seen at once, and nobody waits for the tree
+// that is built with it.
+//
+// A point is added here before the place that has it is published. So a search that meets a place with a point newer than
+// all it knows of began before the change: to it, the location is still where it was.
+type nearby struct {
+	// mu is held while now is replaced.
+	mu       sync.Mutex
+	now      atomic.Pointer[nearbyState]
+	building atomic.Bool
+	size     atomic.Int64 // points in it, some of them twice or no longer true
+}
+
+// nearbyState is never changed, but that beside may grow behind what a reader sees of it.
+type nearbyState struct {
+	tree   *nearest.Tree
+	beside []nearest.Point
+	latest uint64 // the newest version of a point
+}
+
+// rebuildFrom returns how many points beside a tree are too many: looking at each costs a few nanoseconds a search.
+func rebuildFrom(tree int) int { return 256 + tree/64 }
+
+// add puts a point beside the tree. It reports whether it is time for a new one.
+func (n *nearby) add(p nearest.Point) (due bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := nearbyState{}
+	if old := n.now.Load(); old != nil {
+		s = *old
+	}
+	s.beside = append(s.beside, p)
+	s.latest = max(s.latest, p.Version)
+	n.now.Store(&s)
+	size := 0
+	if s.tree != nil {
+		size = s.tree.Len()
+	}
+	n.size.Store(int64(size + len(s.beside)))
+	return len(s.beside) >= rebuildFrom(size)
+}
+
+// rebuild puts everything into a new tree.
+func (e *Engine) rebuildNearby() {
+	n := &e.nearby
+	n.mu.Lock()
+	old := n.now.Load()
+	n.mu.Unlock()
+	if old == nil {
+		return
+	}
+	// Whatever comes from here on lands behind these, whether or not it is found in places as well.
+	taken := len(old.beside)
+	var points []nearest.Point
+	for id := range e.places.Len() {
+		if p := e.locationOf(id); p != nil && p.located {
+			points = append(points, p.point)
+		}
+	}
+	tree := nearest.Build(points)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	latest := n.now.Load()
+	n.now.Store(&nearbyState{tree, slices.Clone(latest.beside[taken:]), latest.latest})
+}
+
+// indexPlace makes a location known to searches that is about to be published. before is what it was until now, or nil.
+func (e *Engine) indexPlace(p, before *place) {
+	if !p.located || before != nil && before.located && before.point == p.point {
+		return
+	}
+	// During recovery the tree is built once, at its end: see Open.
+	if due := e.nearby.add(p.point); due && e.stop != nil && e.nearby.building.CompareAndSwap(false, true) {
+		e.background.Go(func() {
+			defer e.nearby.building.Store(false)
+			e.rebuildNearby()
+		})
+	}
+}
+
+// locationSearch yields locations from the nearest on.
+type locationSearch struct {
+	nearest.Search
+	engine  *Engine
+	open    bool
+	at, now time.Time
+	latest  uint64
+	last    uint32
+	outrun  bool // a location was moved so often meanwhile that it is not known any more where it was at the beginning
+	wanted  uint32
+	pickup  bool
+	passed  func(traits uint32) bool
+	less    func(a, b uint32) bool
+}
+
+var locationSearches = sync.Pool{New: func() any {
+	s := new(locationSearch)
+	s.passed = func(traits uint32) bool {
+		kind := s.wanted & kindMask
+		return (kind == 0 || traits&kindMask == kind) && !(s.pickup && traits&kindMask == uint32(Warehouse)) && s.wanted&^kindMask&^traits == 0
+	}
+	s.less = func(a, b uint32) bool { return s.engine.locations.Name(a) < s.engine.locations.Name(b) }
+	return s
+}}
+
+// searchTries is how often a search is begun at most. Hardly any is begun twice: it takes some microseconds.
+const searchTries = 10
+
+// eachNear calls visit with the locations asked for, from the nearest on, until it answers false. Before each try it calls
+// begin, which forgets what an earlier one has found.
+func (e *Engine) eachNear(near *Near, filter *LocationFilter, begin func(), visit func(p *place, status hours.Status, distance Distance) bool) {
+	s := locationSearches.Get().(*locationSearch)
+	defer func() {
+		s.End()
+		s.engine = nil
+		locationSearches.Put(s)
+	}()
+	s.engine, s.open, s.now = e, filter.Open, e.Now()
+	s.at = filter.At
+	if s.at.IsZero() {
+		s.at = s.now
+	}
+	s.wanted, s.pickup = traitsOf(filter.Kind, filter.Services), filter.pickup
+	passed := s.passed
+	if s.wanted == 0 && !s.pickup {
+		passed = nil
+	}
+	from := nearest.VectorOf(near.Latitude, near.Longitude)
+	for try := 1; ; try++ {
+		begin()
+		state := e.nearby.now.Load()
+		if state == nil {
+			return
+		}
+		s.outrun, s.last, s.latest = false, 0, state.latest
+		s.Begin(state.tree, state.beside, from, near.within(), passed, s.less)
+		again := false
+		for more := true; more && !again; {
+			p, status, distance := s.next()
+			more = p != nil && visit(p, status, distance)
+			again = s.outrun && try < searchTries
+		}
+		if !again {
+			return
+		}
+	}
+}
+
+// next returns the next location, whether it is open, and how far it is; nil at the end.
+func (s *locationSearch) next() (*place, hours.Status, Distance) {
+	for {
+		found, ok := s.Next()
+		if !ok {
+			return nil, hours.Status{}, 0
+		}
+		p := s.engine.locationOf(found.ID)
+		for p != nil && p.located && p.point.Version > s.latest {
+			if p = p.moved.Load(); p == nil {
+				s.outrun = true
+			}
+		}
+		if p == nil || p.point.Version != found.Version {
+			continue // the location was elsewhere when the search began, or had other traits
+		}
+		// While a tree was built a point may have got into it and stayed beside it too.
+		if found.ID == s.last {
+			continue
+		}
+		s.last = found.ID
+		status := p.hoursAt(s.at, s.now)
+		if s.open && status.State != hours.Open {
+			continue
+		}
+		return p, status, found.Distance
+	}
+}
+
+func (n *Near) within() Distance {
+	if n.Radius == 0 {
+		return nearest.Farthest
+	}
+	return Distance(min(n.Radius, RadiusMax)*1000 + 0.5)
+}
+
+func (n *Near) check() error {
+	if err := n.Position.check("near"); err != nil {
+		return err
+	}
+	if !(n.Radius >= 0 && n.Radius <= RadiusMax) {
+		return invalid("radius_km", n.Radius/1000, "0.001 to 20037 kilometres")
+	}
+	return nil
+}
+
+func (f *LocationFilter) check() error {
+	if f.Kind >= locationKindEnd {
+		return invalid("kind", uint8(f.Kind), "a known kind")
+	}
+	for _, s := range f.Services {
+		if s >= serviceEnd {
+			return invalid("service", uint8(s), ServiceNames)
+		}
+	}
+	return nil
+}
+
+// matches reports whether a location is asked for, but for its hours.
+func (f *LocationFilter) matches(p *place) bool {
+	if f.Kind != 0 && LocationKind(p.Kind) != f.Kind || f.pickup && LocationKind(p.Kind) == Warehouse {
+		return false
+	}
+	wanted := traitsOf(0, f.Services)
+	return p.traits&wanted == wanted
+}
+
+// NearCursor is how far a listing of the nearest has come: everything up to a location at a distance. The zero NearCursor
+// begins.
+type NearCursor struct {
+	Distance Distance
+	Location string
+}
+
+func (c *NearCursor) before(d Distance, name string) bool {
+	return c.Location == "" || cmp.Or(cmp.Compare(d, c.Distance), strings.Compare(name, c.Location)) > 0
+}
+
+// LocationsNear returns up to limit locations from the nearest on, those at the same distance in the order of their ids,
+// and the cursor to go on with, zero at the end. Locations without a position are nowhere near.
+func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCursor, limit int) (found []FoundLocation, next NearCursor, err error) {
+	if err := cmp.Or(near.check(), filter.check()); err != nil {
+		return nil, NearCursor{}, err
+	}
+	basis := e.lastPlace.Load()
+	e.eachNear(&near, &filter, func() { found, next = found[:0], NearCursor{} }, func(p *place, status hours.Status, distance Distance) bool {
+		basis = max(basis, p.sequence)
+		if !after.before(distance, e.locations.Name(p.ID)) {
+			return true
+		}
+		if len(found) == limit {
+			last := &found[limit-1]
+			next = NearCursor{last.Distance, last.ID}
+			return false
+		}
+		found = append(found, FoundLocation{e.locationFrom(&p.Location, p.sequence), status, distance})
+		return true
+	})
+	return found, next, e.settle(basis)
+}

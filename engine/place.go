@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"onhand/engine/hours"
+	"onhand/engine/internal/nearest"
+	"onhand/engine/internal/record"
+)
+
+// place is a location as it is kept in memory: its record, and what is looked at again and again made ready. It is never
+// changed once published.
+type place struct {
+	record.Location
+	sequence uint64
+
+	// point is where it is, if located; its version is the sequence from which on it was there with these traits.
+	point   nearest.Point
+	located bool
+	traits  uint32
+
+	calendar    *hours.Calendar // nil = its hours are not known
+	preparation time.Duration
+	defaultHold time.Duration // 0 = none of its own
+	suppliers   []Supplier
+
+	// moved is the location as it was before its point changed, for searches that began before that. Only the last two are
+	// kept: whoever needs an older one begins anew.
+	moved atomic.Pointer[place]
+
+	// status is what calendar says of a time about now, found by whoever asked last.
+	status atomic.Pointer[knownStatus]
+}
+
+type knownStatus struct {
+	from time.Time
+	hours.Status
+}
+
+// newPlace makes a record ready. before is what was known of the location until now, or nil.
+//
+// Details were checked when they were stored. Where this program can't read them after all, a later version's perhaps, the
+// location is served with what can be read: its hours are unknown, never guessed.
+func newPlace(r *record.Location, sequence uint64, before *place) (*place, error) {
+	p := &place{Location: *r, sequence: sequence, traits: uint32(r.Kind)}
+	d, err := Details{r.Details}.Get()
+	if err != nil {
+		return p, err
+	}
+	p.preparation = time.Duration(d.PreparationTime) * time.Second
+	p.defaultHold = time.Duration(d.DefaultHold) * time.Second
+	p.suppliers = d.Suppliers
+	p.traits = traitsOf(LocationKind(r.Kind), d.Services)
+	if d.Position != nil {
+		p.located = true
+		p.point = nearest.Point{
+			Vector: nearest.VectorOf(d.Position.Latitude, d.Position.Longitude),
+			ID:     r.ID, Traits: p.traits, Version: sequence,
+		}
+	}
+	switch {
+	case before == nil || !before.located:
+	case p.located && before.point.Vector == p.point.Vector && before.traits == p.traits:
+		p.point.Version = before.point.Version
+		p.moved.Store(before.moved.Load())
+	default:
+		p.moved.Store(before)
+		if older := before.moved.Load(); older != nil {
+			older.moved.Store(nil)
+		}
+	}
+	p.calendar, err = d.Schedule.Compile()
+	return p, err
+}
+
+// traitsOf are the bits by which searches leave locations out without looking them up: three of the kind, then one for
+// each service.
+func traitsOf(kind LocationKind, services []Service) uint32 {
+	traits := uint32(kind)
+	for _, s := range services {
+		traits |= 1 << (kindBits + s)
+	}
+	return traits
+}
+
+const (
+	kindBits = 3
+	kindMask = 1<<kindBits - 1
+)
+
+// hoursAt returns whether the location is open at an instant. What it finds for times about now is remembered until it
+// changes, as nearly all questions are about now.
+func (p *place) hoursAt(t, now time.Time) hours.Status {
+	if p.calendar == nil {
+		return hours.Status{}
+	}
+	if k := p.status.Load(); k != nil && !t.Before(k.from) && t.Before(k.Until) {
+		return k.Status
+	}
+	s := p.calendar.At(t)
+	if age := now.Sub(t); age > -time.Minute && age < time.Minute {
+		p.status.Store(&knownStatus{t, s})
+	}
+	return s
+}
