@@ -195,7 +195,7 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 		dst = appendString(append(appendMember(dst, "location"), `{"id":`...), c.Location.ID)
 		dst = append(appendUint(dst, "sequence", c.Sequence), '}')
 	case c.Location != nil:
-		dst = append(appendLocation(appendMember(dst, "location"), c.Location), '}')
+		dst = appendLocation(appendMember(dst, "location"), c.Location)
 	}
 	return append(dst, '}')
 }

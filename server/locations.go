@@ -226,7 +226,7 @@ func (s *Server) putLocation(c *call) error {
 	if l, err = s.engine.PutLocation(l, key); err != nil {
 		return err
 	}
-	c.out = append(appendLocation(c.out, &l), '}')
+	c.out = appendLocation(c.out, &l)
 	c.json(fasthttp.StatusOK)
 	return nil
 }
@@ -247,8 +247,12 @@ func (s *Server) deleteLocation(c *call) error {
 	return nil
 }
 
-// appendLocation writes a location's record, without the closing brace. Its details are stored as they are written here.
-func appendLocation(dst []byte, l *engine.Location) []byte {
+// appendLocation writes a location's record.
+func appendLocation(dst []byte, l *engine.Location) []byte { return append(appendLocationMembers(dst, l), '}') }
+
+// appendLocationMembers is appendLocation without the closing brace. A location's details are stored as they are written
+// here.
+func appendLocationMembers(dst []byte, l *engine.Location) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = appendString(dst, l.ID)
 	dst = appendText(dst, "name", l.Name)
@@ -262,7 +266,7 @@ func appendLocation(dst []byte, l *engine.Location) []byte {
 }
 
 func appendFoundLocation(dst []byte, l *engine.FoundLocation, at time.Time, near bool) []byte {
-	dst = appendLocation(dst, &l.Location)
+	dst = appendLocationMembers(dst, &l.Location)
 	if near {
 		dst = appendDistance(dst, l.Distance)
 	}
