@@ -14,8 +14,8 @@ type cli struct {
 	Config configPath `help:"YAML file of settings: a section for each command, in it its flags." type:"path" placeholder:"FILE"`
 
 	Serve      serveCommand      `cmd:"" help:"Serve a database over HTTP."`
-	Import     importCommand     `cmd:"" help:"Load a stock file, CSV or NDJSON, of any size."`
-	Export     exportCommand     `cmd:"" help:"Write the stock as CSV or NDJSON."`
+	Import     importCommands    `cmd:"" help:"Load a file of stock, or of locations."`
+	Export     exportCommands    `cmd:"" help:"Write the stock, or the locations, to a file."`
 	Backup     backupCommand     `cmd:"" help:"Take a backup of a running server, and verify it."`
 	Restore    restoreCommand    `cmd:"" help:"Make a database from a backup, and verify it."`
 	Check      checkCommand      `cmd:"" help:"Verify a stopped database from end to end."`
@@ -28,6 +28,16 @@ type cli struct {
 	Complete  completeCommand  `cmd:"" hidden:""`
 	BenchBare benchBareCommand `cmd:"" hidden:""`
 	BenchStep benchStepCommand `cmd:"" hidden:""`
+}
+
+type importCommands struct {
+	Stock     importCommand          `cmd:"" default:"withargs" help:"Load a stock file, CSV or NDJSON, of any size. \"onhand import FILE\" is the same."`
+	Locations importLocationsCommand `cmd:"" help:"Load a file of locations: where they are, when they are open."`
+}
+
+type exportCommands struct {
+	Stock     exportCommand          `cmd:"" default:"withargs" help:"Write the stock as CSV or NDJSON. \"onhand export\" is the same."`
+	Locations exportLocationsCommand `cmd:"" help:"Write the locations as NDJSON, CSV, GeoJSON or JSON-LD."`
 }
 
 const description = `Real-time inventory availability: is it there, and may I have it?

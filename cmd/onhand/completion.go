@@ -106,6 +106,9 @@ func candidates(node *kong.Node, words []string) (found []string) {
 			}
 		case strings.HasPrefix(word, "-"):
 			name, _, whole := strings.Cut(word, "=")
+			if node.DefaultCmd != nil && findFlag(node, name) == nil {
+				node = node.DefaultCmd
+			}
 			if flag := findFlag(node, name); flag != nil && !flag.IsBool() && !whole {
 				open = flag
 			}
@@ -122,6 +125,9 @@ func candidates(node *kong.Node, words []string) (found []string) {
 			add(value, open.Name)
 		}
 	case strings.HasPrefix(last, "-"):
+		if node.DefaultCmd != nil {
+			node = node.DefaultCmd
+		}
 		for n := node; n != nil; n = n.Parent {
 			for _, flag := range n.Flags {
 				if !flag.Hidden {

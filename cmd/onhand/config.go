@@ -145,6 +145,9 @@ func flagOf(command *kong.Node, name string) *kong.Flag {
 			return flag
 		}
 	}
+	if command.DefaultCmd != nil {
+		return flagOf(command.DefaultCmd, name)
+	}
 	return nil
 }
 

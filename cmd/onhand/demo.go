@@ -7,7 +7,6 @@ import (
 	"io"
 	iofs "io/fs"
 	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -160,19 +159,24 @@ func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
 	if c.Admin != "" {
 		fmt.Fprintf(w, " Its metrics are at http://%s/metrics.", c.Admin)
 	}
+	var lines []string
+	for _, l := range s.Basket {
+		lines = append(lines, fmt.Sprintf(`{"sku":"%s","quantity":1}`, l.SKU))
+	}
+	basket := fmt.Sprintf(`"near":{"latitude":%v,"longitude":%v},"lines":[%s]`, s.Latitude, s.Longitude, strings.Join(lines, ","))
 	fmt.Fprintf(w, ` Three things to try:
 
-Where can I get at least 50 of the article ordered most often, %s?
-  curl -s '%s/availability/%s?min_quantity=50&limit=3'
+Where near %s can I have these three? (%s, %s, %s)
+  curl -s %s/availability/baskets -d '{%s,"limit":3}'
 
-The last one goes to one: run this twice. The second answer says why not.
-  curl -s %s/reservations -d '{"lines":[{"sku":"%s","location":"%s","quantity":1}],"expires_in":60}'
+Hold them at the nearest store that has all, until half an hour before it closes on its second open day:
+  curl -s %s/reservations -d '{%s,"hold_until":{"closing_of_open_day":2,"minutes_before":30}}'
 
 Watch what happens, and the holds expire, as it happens (^C ends it).
   curl -sN -H 'Accept: text/event-stream' '%s/changes?after=%d'
 
 ^C stops the server; the same command starts it again with what it has.
-`, s.Title, base, url.PathEscape(s.Popular), base, s.LastSKU, s.LastLocation, base, s.Sequence)
+`, s.Place, s.Basket[0].Title, s.Basket[1].Title, s.Basket[2].Title, base, basket, base, basket, base, s.Sequence)
 }
 
 // stopServing asks the server in this process to stop, in order.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ var (
 type store struct {
 	id, name string
 	large    bool // carries every article
+	record   map[string]any
 }
 
 type article struct{ sku, title string }
@@ -52,7 +54,12 @@ func readStores() ([]store, error) {
 	}
 	stores := make([]store, len(rows))
 	for i, r := range rows {
-		stores[i] = store{id: r[0], large: r[1] == "BigBox", name: fmt.Sprintf("%s, %s %s", r[2], r[3], r[4])}
+		name := fmt.Sprintf("%s, %s %s", r[2], r[3], r[4])
+		stores[i] = store{id: r[0], large: r[1] == "BigBox", name: name, record: map[string]any{
+			"name": name, "kind": "store", "address": map[string]any{"locality": r[3], "region": r[4], "country": "US"},
+			"position":  map[string]any{"latitude": json.RawMessage(r[5]), "longitude": json.RawMessage(r[6])},
+			"time_zone": r[7], "opening_hours": json.RawMessage(r[8]),
+		}}
 	}
 	return stores, nil
 }

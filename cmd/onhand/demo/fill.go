@@ -38,7 +38,7 @@ func New(base string, progress Progress) (*Demo, error) {
 func (d *Demo) Fill(ctx context.Context) error {
 	if err := d.each(ctx, "stores", len(d.chain.stores), func(ctx context.Context, i int) error {
 		s := d.chain.stores[i]
-		return d.client.call(ctx, "PUT", path("locations", s.id), "", map[string]any{"name": s.name, "kind": "store"}, nil)
+		return d.client.call(ctx, "PUT", path("locations", s.id), "", s.record, nil)
 	}); err != nil {
 		return err
 	}

@@ -9,24 +9,26 @@ import (
 	"strconv"
 
 	"github.com/klauspost/compress/gzip"
+
+	"onhand/cmd/onhand/storefile"
 )
 
 // readStores returns the stores in the order of their numbers.
 func readStores(name string) ([][]string, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var stores []struct {
-		ID                      int
-		Type, Name, City, State string
-	}
-	if err := json.Unmarshal(text, &stores); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	rows := [][]string{{"id", "format", "name", "city", "state"}}
-	for _, s := range stores {
-		rows = append(rows, []string{strconv.Itoa(s.ID), s.Type, s.Name, s.City, s.State})
+	rows := [][]string{{"id", "format", "name", "city", "state", "latitude", "longitude", "time_zone", "opening_hours"}}
+	for row := range storefile.Read("bestbuy", name) {
+		if row.Err != nil {
+			return nil, fmt.Errorf("%s: store %d: %w", name, row.Line, row.Err)
+		}
+		l := &row.Location
+		week, err := json.Marshal(l.Regular)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, []string{
+			l.ID, l.Attributes["type"], l.Name, l.Address.Locality, l.Address.Region,
+			strconv.FormatFloat(l.Position.Latitude, 'f', -1, 64), strconv.FormatFloat(l.Position.Longitude, 'f', -1, 64), l.Zone, string(week),
+		})
 	}
 	slices.SortFunc(rows[1:], func(a, b []string) int { return compareNumbers(a[0], b[0]) })
 	return rows, nil

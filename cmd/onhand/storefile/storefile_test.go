@@ -1,0 +1,230 @@
+package storefile
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"onhand/engine"
+	"onhand/engine/hours"
+)
+
+// read returns the rows of a file with this text.
+func read(t *testing.T, format, text string) []Row {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Collect(Read(format, name))
+}
+
+// tell writes a row in one line.
+func tell(r Row) string {
+	if r.Err != nil {
+		return fmt.Sprintf("%d: %v", r.Line, r.Err)
+	}
+	l := &r.Location
+	text := fmt.Sprintf("%d: %s %q", r.Line, l.ID, l.Name)
+	if l.Position != nil {
+		text += fmt.Sprintf(" %v,%v", l.Position.Latitude, l.Position.Longitude)
+	}
+	if l.Zone != "" {
+		text += " " + l.Zone
+	}
+	for _, r := range l.Regular {
+		text += fmt.Sprintf(" %v", r.Days)
+		if r.Opens != nil {
+			opens, _ := r.Opens.MarshalText()
+			closes, _ := r.Closes.MarshalText()
+			text += fmt.Sprintf(" %s-%s", opens, closes)
+		} else {
+			text += fmt.Sprintf(" closed=%v unknown=%v", r.Closed, r.Unknown)
+		}
+	}
+	for _, s := range l.Special {
+		text += fmt.Sprintf(" %v/%v closed=%v", s.From, s.Through, s.Closed)
+	}
+	return text
+}
+
+func wantRows(t *testing.T, rows []Row, want ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range rows {
+		got = append(got, tell(r))
+	}
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Errorf("lacks %s", want[i])
+		case i >= len(want):
+			t.Errorf("has %s", got[i])
+		case !strings.HasPrefix(got[i], want[i]):
+			t.Errorf("row %d\n got %s\nwant %s", i, got[i], want[i])
+		}
+	}
+}
+
+func TestBestBuy(t *testing.T) {
+	wantRows(t, read(t, "bestbuy", `[
+		{"id":7,"name":"El Paso ","location":{"lat":31.76,"lon":-106.4},"hours":"Mon: 10-9:30; Tue: 12-6; Wed: 1-5:30; Thurs: 9-12; Sat: 0-11:59"},
+		{"id":8,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"by appointment"},
+		{"id":9,"name":"x","location":{"lat":0,"lon":0},"hours":"Mon: 10-9"},
+		{"id":10,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-10:75"},
+		{"id":7,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-9"}]`),
+		`1: 7 "El Paso" 31.76,-106.4 America/Denver [monday] 10:00-21:30 [tuesday] 12:00-18:00 [wednesday] 13:00-17:30 [thursday] 09:00-12:00 [saturday] 00:00-24:00`,
+		`2: hours has "by appointment", want a day`,
+		`3: location is 0, 0`,
+		`4: opening_hours is "22:75"`,
+		`5: id is "7", as in line 1 already`)
+	wantRows(t, read(t, "bestbuy", `{}`), `0: an array of stores is wanted`)
+}
+
+func TestStarbucks(t *testing.T) {
+	wantRows(t, read(t, "starbucks", "\ufeffstore_number,name,ownership_type,address,city,state,zip,country,timezone,latitude,longitude\n"+
+		"1-2,\"A, B\",CO,1 Rd,X,CA,1,US,GMT-07:00 America/Los_Angeles,34.1,-119.1\n"+
+		"1-3,C,CO,1 Rd,X,CA,1,US,GMT-07:00 Mars/Base,34.1,-119.1\n"+
+		"1-4,C,CO,1 Rd,X,CA,1,US,,x,-119.1\n"+
+		"1-5,C\n"),
+		`2: 1-2 "A, B" 34.1,-119.1 America/Los_Angeles`, `3: time_zone is "Mars/Base"`, `4: latitude is "x"`, `5: 2 values, want 11`)
+	wantRows(t, read(t, "starbucks", "name\n"), `0: the header lacks store_number`)
+	wantRows(t, read(t, "starbucks", ""), `0: the file is empty`)
+}
+
+func TestFuel(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"stations.csv":          "id,latitude,longitude,cp,pop,adresse,ville\n1,46.2,5.2,01000,R,1 rue X,BOURG\n2,,,01000,R,2 rue X,BOURG\n3,59.8,-1.7,01000,R,3 rue X,BOURG\n",
+		"jour_and_horaires.csv": "id,nom,ouverture,fermeture,ferme,station_id\n1,Lundi,06.30,20.00,,1\n2,Mardi,01.00,01.00,1,1\n3,Mercredi,01.00,01.00,,1\n4,Jeudi,,,,1\n5,Vendredi,00.00,23.59,,1\n",
+		"services_text.csv":     "service,station_id\nBar,1\nDouches,1\n",
+		"fermetures.csv":        "debut,fin,type,station_id\n2022-07-23T00:00:00,2022-12-31T00:00:00,T,1\n2009-02-01T00:00:00,,T,2\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := slices.Collect(Read("fr-fuel", dir))
+	wantRows(t, rows,
+		`2: 1 "1 rue X, BOURG" 46.2,5.2 Europe/Paris [monday] 06:30-20:00 [tuesday] closed=true unknown=false [wednesday] closed=false unknown=true [thursday] closed=false unknown=true [friday] 00:00-24:00 2022-07-23/2022-12-31 closed=true`,
+		`3: 2 "2 rue X, BOURG" Europe/Paris 2009-02-01/2200-12-31 closed=true`,
+		`4: the position 59.8, -1.7 is not in mainland France`)
+	if got := rows[0].Location.Attributes["services"]; got != "Bar; Douches" {
+		t.Errorf("services %q", got)
+	}
+	wantRows(t, slices.Collect(Read("fr-fuel", t.TempDir())), `0: open `)
+}
+
+func full() *Location {
+	osm, err := hours.ParseOSM("Mo-Fr 09:00-18:00; Fr-Sa 22:00-02:00; PH off")
+	if err != nil {
+		panic(err)
+	}
+	return &Location{ID: `a "b", c`, Name: "Ä\u00a0; x", Kind: "pickup_point", Blocked: true, LocationDetails: engine.LocationDetails{
+		Position: &engine.Position{Latitude: -12.3456789, Longitude: 179.9},
+		Address:  &engine.Address{Street: "1, Rd", Locality: "L", Region: "R", PostalCode: "007", Country: "FR"},
+		Phone:    "+33 1", Email: "a@b.fr", URL: "https://b.fr/?a=1&b=2",
+		Schedule: hours.Schedule{Zone: "Europe/Paris", Country: "FR", Regular: osm, Special: []hours.Special{
+			{From: hours.Date{Month: 12, Day: 24}, Through: hours.Date{Month: 1, Day: 2}, Name: "<x>", Interval: hours.Interval{Closed: true}},
+		}},
+		Services: []engine.Service{engine.ServiceCounter, engine.ServicePayInStore}, CollectionPoint: "line", IDRequired: true,
+		PreparationTime: 60, DefaultHold: 3600, Suppliers: []engine.Supplier{{Location: "w", LeadTime: 5}}, Attributes: map[string]string{"k": "v"},
+	}}
+}
+
+// What is written can be read, and is the same.
+func TestFormsThatAreWrittenCanBeRead(t *testing.T) {
+	for _, format := range []string{"ndjson", "csv", "geojson"} {
+		var text strings.Builder
+		w, err := NewWriter(format, &text, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare := &Location{ID: "bare", Kind: "store"}
+		for _, l := range []*Location{full(), bare} {
+			if err := w.Write(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		rows := read(t, format, text.String())
+		if len(rows) != 2 {
+			t.Fatalf("%s: %d rows of\n%s", format, len(rows), text.String())
+		}
+		for i, want := range []*Location{full(), bare} {
+			if rows[i].Err != nil || !reflect.DeepEqual(&rows[i].Location, want) {
+				t.Errorf("%s: %v\n got %+v\nwant %+v", format, rows[i].Err, rows[i].Location, want)
+			}
+		}
+	}
+}
+
+func TestNothingToWrite(t *testing.T) {
+	for format, want := range map[string]string{
+		"ndjson": "", "geojson": "{\"type\":\"FeatureCollection\",\"features\":[\n\n]}\n",
+		"jsonld": "{\"@context\":\"https://schema.org\",\"@graph\":[\n\n]}\n", "csv": strings.Join(Columns, ",") + "\r\n",
+	} {
+		var text strings.Builder
+		w, err := NewWriter(format, &text, time.Time{})
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil || text.String() != want {
+			t.Errorf("%s: %q, %v", format, text.String(), err)
+		}
+	}
+}
+
+func TestJSONLD(t *testing.T) {
+	var text strings.Builder
+	w, err := NewWriter("jsonld", &text, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Location{full(), {ID: "w", Kind: "warehouse"}} {
+		if err := w.Write(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Graph []map[string]any `json:"@graph"`
+	}
+	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || len(got.Graph) != 1 {
+		t.Fatalf("%s: %v", text.String(), err)
+	}
+	for _, want := range []string{
+		`"@type":"Store"`, `"telephone":"+33 1"`, `"postalCode":"007"`, `"dayOfWeek":["PublicHolidays"],"opens":"00:00"`,
+		`"closes":"02:00","dayOfWeek":["Friday","Saturday"],"opens":"22:00"`,
+		`"validFrom":"2026-12-24","validThrough":"2027-01-02"`, `"validFrom":"2027-12-24","validThrough":"2028-01-02"`,
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%s lacks %s", text.String(), want)
+		}
+	}
+}
+
+func TestWhatIsNoFileOfLocations(t *testing.T) {
+	wantRows(t, read(t, "csv", "id,opening_hours,time_zone,blocked,services,attributes\n"+
+		"a,Mo-Fr 09:00-18:00,Europe/Paris,true,counter locker,\"{\"\"k\"\":\"\"v\"\"}\"\nb,Mo-Fr 9-18,Europe/Paris,,,\nc,,,perhaps,,\nd,,,,teleport,\ne,,,,,{\n"),
+		`2: a "" Europe/Paris [monday tuesday wednesday thursday friday] 09:00-18:00`,
+		`3: opening_hours is "9-18" at byte 6`, `4: blocked is "perhaps"`, `5: service is "teleport"`, `6: attributes: `)
+	wantRows(t, read(t, "csv", "id,colour\n"+"a,red\n"), `0: there is no column "colour"`)
+	wantRows(t, read(t, "ndjson", "{\"id\":\"a\"}\n\n{\"id\":\"b\",\"colour\":1}\n{\n{\"id\":\"c\",\"phone\":\"x\"}\n"),
+		`1: a ""`, `3: json: `, `4: jsontext: `, `5: phone is "x"`)
+	wantRows(t, read(t, "geojson", `{"type":"FeatureCollection","name":"x","features":[{"type":"Feature","id":17,"properties":{"name":"n"},"geometry":{"type":"Point","coordinates":[2.5,48,10]}},
+		{"type":"Feature","id":"l","properties":{},"geometry":{"type":"LineString","coordinates":[]}}, {"type":"X"}]}`),
+		`1: 17 "n" 48,2.5`, `2: geometry is a LineString`, `3: type is "X"`)
+	wantRows(t, read(t, "geojson", `[]`), `0: a FeatureCollection`)
+	wantRows(t, read(t, "geojson", `{"features":[{"type":"Feature"`), `0: a FeatureCollection`)
+}
