@@ -28,6 +28,8 @@ var parts = []struct {
 	{"batches", (*Report).batches},
 	{"checkpoints", (*Report).checkpoints},
 	{"expiry", (*Report).expiry},
+	{"near", (*Report).near},
+	{"nearhttp", (*Report).httpNear},
 	{"scale", (*Report).scale},
 }
 

@@ -109,6 +109,7 @@ type basket struct {
 	now   time.Time
 	from  nearest.Vector
 	basis uint64
+	best  []candidate // of class, used again
 }
 
 var baskets = sync.Pool{New: func() any { return new(basket) }}
@@ -117,6 +118,7 @@ var baskets = sync.Pool{New: func() any { return new(basket) }}
 func (e *Engine) Basket(in *BasketRequest) (BasketAnswer, error) {
 	b := baskets.Get().(*basket)
 	defer func() {
+		clear(b.best[:cap(b.best)])
 		b.e, b.in = nil, nil
 		baskets.Put(b)
 	}()
@@ -188,12 +190,12 @@ next:
 type candidate struct {
 	*place
 	distance Distance
-	status   hours.Status
 	units    int64
 }
 
 // locations fills the answer, best class first: those with all lines, those with all but one, and so on.
-func (b *basket) locations() (out []BasketLocation) {
+func (b *basket) locations() []BasketLocation {
+	out := make([]BasketLocation, 0, b.in.Limit)
 	byLines := make([]int, len(b.lines)+1)
 	for _, id := range b.tally.Found() {
 		byLines[b.tally.Of(id).Lines]++
@@ -215,13 +217,14 @@ func (b *basket) locations() (out []BasketLocation) {
 }
 
 // class returns the best locations, at most limit, of the n that have so many lines in full.
-func (b *basket) class(lines uint32, limit, n int) (best []candidate) {
-	e := b.e
+func (b *basket) class(lines uint32, limit, n int) []candidate {
+	e, best := b.e, b.best[:0]
+	defer func() { b.best = best }()
 	if int(lines) == len(b.lines) && n > 8*limit {
 		// All have the same, so the nearest are the best, and soon found.
-		e.eachNear(&b.in.Near, &b.in.Filter, func() { best = best[:0] }, func(p *place, status hours.Status, distance Distance) bool {
+		e.eachNear(&b.in.Near, &b.in.Filter, func() { best = best[:0] }, func(p *place, _ hours.Status, distance Distance) bool {
 			if b.tally.Of(p.ID).Lines == lines && !p.Blocked {
-				best = append(best, candidate{p, distance, status, 0})
+				best = append(best, candidate{p, distance, 0})
 			}
 			return len(best) < limit
 		})
@@ -244,26 +247,22 @@ func (b *basket) class(lines uint32, limit, n int) (best []candidate) {
 		if b.in.Filter.Open && p.hoursAt(b.at, b.now).State != hours.Open {
 			continue
 		}
-		best = append(best, candidate{place: p, distance: distance, units: count.Units})
+		best = append(best, candidate{p, distance, count.Units})
 	}
 	slices.SortFunc(best, func(a, c candidate) int {
 		return cmp.Or(cmp.Compare(c.units, a.units), cmp.Compare(a.distance, c.distance), cmp.Compare(e.locations.Name(a.ID), e.locations.Name(c.ID)))
 	})
-	best = best[:min(limit, len(best))]
-	for i := range best {
-		best[i].status = best[i].hoursAt(b.at, b.now)
-	}
-	return best
+	return best[:min(limit, len(best))]
 }
 
 // supplied returns the nearest locations, at most limit, that have nothing of the basket and can have all of it sent.
 func (b *basket) supplied(limit int) (out []BasketLocation) {
 	const looks = 200 // farther than that nobody goes to collect
 	looked := 0
-	b.e.eachNear(&b.in.Near, &b.in.Filter, func() { out, looked = nil, 0 }, func(p *place, status hours.Status, distance Distance) bool {
+	b.e.eachNear(&b.in.Near, &b.in.Filter, func() { out, looked = nil, 0 }, func(p *place, _ hours.Status, distance Distance) bool {
 		looked++
 		if b.tally.Of(p.ID).Units == 0 && len(p.suppliers) > 0 && !p.Blocked {
-			if l, ok := b.locationOf(&candidate{p, distance, status, 0}); ok && len(l.Options) > 0 {
+			if l, ok := b.locationOf(&candidate{p, distance, 0}); ok && len(l.Options) > 0 {
 				out = append(out, l)
 			}
 		}
@@ -276,7 +275,8 @@ func (b *basket) supplied(limit int) (out []BasketLocation) {
 // location has changed for the worse since, so that it is not in its place in the answer any more.
 func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
 	e := b.e
-	out := BasketLocation{FoundLocation: FoundLocation{e.locationFrom(&c.Location, c.sequence), c.status, c.distance}}
+	status := c.hoursAt(b.at, b.now)
+	out := BasketLocation{FoundLocation: FoundLocation{e.locationFrom(&c.Location, c.sequence), status, c.distance}}
 	b.basis = max(b.basis, c.sequence)
 	complete := uint32(0)
 	for i := range b.lines {
@@ -297,7 +297,7 @@ func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
 		return out, false
 	}
 	if out.Complete = len(out.Missing) == 0; out.Complete {
-		out.Options = []Fulfilment{b.pickup(c)}
+		out.Options = []Fulfilment{b.pickup(c, &status)}
 	} else if f, ok := b.shipTo(c, out.Missing); ok {
 		out.Options = []Fulfilment{f}
 	}
@@ -305,9 +305,9 @@ func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
 }
 
 // pickup tells when a basket that is there can be collected.
-func (b *basket) pickup(c *candidate) Fulfilment {
+func (b *basket) pickup(c *candidate, status *hours.Status) Fulfilment {
 	ready := b.at.Add(c.preparation)
-	if c.status.State == hours.Open && (c.status.Closes.IsZero() || ready.Before(c.status.Closes)) {
+	if status.State == hours.Open && (status.Closes.IsZero() || ready.Before(status.Closes)) {
 		return Fulfilment{Kind: PickupNow, ReadyAt: ready}
 	}
 	return Fulfilment{Kind: PickupLater, ReadyAt: openFrom(c.place, ready)}

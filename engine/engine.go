@@ -181,6 +181,7 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			return
 		}
 		e.watchClock()
+		e.foldNearby()
 		if n%8 == 0 {
 			e.watchDisk()
 		}

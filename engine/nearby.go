@@ -55,7 +55,8 @@ type nearby struct {
 	mu       sync.Mutex
 	now      atomic.Pointer[nearbyState]
 	building atomic.Bool
-	size     atomic.Int64 // points in it, some of them twice or no longer true
+	size     atomic.Int64  // points in it, some of them twice or no longer true
+	looked   atomic.Uint64 // the newest version when foldNearby last looked
 }
 
 // nearbyState is never changed, but that beside may grow behind what a reader sees of it.
@@ -65,8 +66,11 @@ type nearbyState struct {
 	latest uint64 // the newest version of a point
 }
 
-// rebuildFrom returns how many points beside a tree are too many: looking at each costs a few nanoseconds a search.
+// rebuildFrom returns how many points beside a tree are too many while more are coming: looking at each costs a few
+// nanoseconds a search. Once no more come, a few are too many (foldNearby).
 func rebuildFrom(tree int) int { return 256 + tree/64 }
+
+const foldFrom = 8
 
 // add puts a point beside the tree. It reports whether it is time for a new one.
 func (n *nearby) add(p nearest.Point) (due bool) {
@@ -109,6 +113,19 @@ func (e *Engine) rebuildNearby() {
 	defer n.mu.Unlock()
 	latest := n.now.Load()
 	n.now.Store(&nearbyState{tree, slices.Clone(latest.beside[taken:]), latest.latest})
+}
+
+// foldNearby builds a new tree where points lie beside the old one and none has come since it was last called. It is
+// called from time to time.
+func (e *Engine) foldNearby() {
+	s := e.nearby.now.Load()
+	if s == nil || len(s.beside) < foldFrom {
+		return
+	}
+	if e.nearby.looked.Swap(s.latest) == s.latest && e.nearby.building.CompareAndSwap(false, true) {
+		defer e.nearby.building.Store(false)
+		e.rebuildNearby()
+	}
 }
 
 // indexPlace makes a location known to searches that is about to be published. before is what it was until now, or nil.
@@ -278,6 +295,7 @@ func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCurso
 		return nil, NearCursor{}, err
 	}
 	basis := e.lastPlace.Load()
+	found = make([]FoundLocation, 0, min(limit, 100))
 	e.eachNear(&near, &filter, func() { found, next = found[:0], NearCursor{} }, func(p *place, status hours.Status, distance Distance) bool {
 		basis = max(basis, p.sequence)
 		if !after.before(distance, e.locations.Name(p.ID)) {

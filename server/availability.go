@@ -189,7 +189,7 @@ func (s *Server) getAvailabilityNear(c *call, near engine.Near, minimum int64) e
 		c.out = appendString(c.out, cell.Location)
 		c.out = appendDistance(c.out, cell.Distance)
 		c.out = appendAvailability(c.out, &cell.Cell)
-		c.out = appendHours(c.out, &cell.Hours, at)
+		c.out = appendHours(c.out, &cell.Hours, &at)
 		c.out = append(c.out, '}')
 	}
 	c.out = append(c.out, ']')

@@ -51,7 +51,8 @@ func (s *Server) postBasket(c *call) error {
 
 func appendBasket(dst []byte, b *engine.BasketAnswer) []byte {
 	dst = strconv.AppendBool(append(dst, `{"available":`...), b.Available())
-	dst = appendTime(dst, "at", b.At.UTC())
+	at := momentOf(b.At)
+	dst = appendText(dst, "at", at.text)
 	dst = append(dst, `,"locations":[`...)
 	for i := range b.Locations {
 		l := &b.Locations[i]
@@ -63,7 +64,7 @@ func appendBasket(dst []byte, b *engine.BasketAnswer) []byte {
 		dst = appendText(dst, "name", l.Name)
 		dst = appendText(dst, "kind", l.Kind.String())
 		dst = appendDistance(dst, l.Distance)
-		dst = appendHours(dst, &l.Hours, b.At)
+		dst = appendHours(dst, &l.Hours, &at)
 		dst = appendBool(dst, "complete", l.Complete)
 		dst = appendMissing(appendMember(dst, "missing"), l.Missing)
 		dst = append(dst, `,"options":[`...)

@@ -129,7 +129,7 @@ func (s *Server) listLocations(c *call) error {
 	}
 	at := s.at(filter.At)
 	answerPage(c, "locations", page, func(dst []byte, l *engine.FoundLocation) []byte {
-		return appendFoundLocation(dst, l, at, false)
+		return appendFoundLocation(dst, l, &at, false)
 	}, next)
 	return nil
 }
@@ -153,7 +153,7 @@ func (s *Server) listLocationsNear(c *call, near engine.Near, filter engine.Loca
 		if i > 0 {
 			c.out = append(c.out, ',')
 		}
-		c.out = appendFoundLocation(c.out, &page[i], at, true)
+		c.out = appendFoundLocation(c.out, &page[i], &at, true)
 	}
 	c.out = append(c.out, ']')
 	if next.Location != "" {
@@ -164,12 +164,20 @@ func (s *Server) listLocationsNear(c *call, near engine.Near, filter engine.Loca
 	return nil
 }
 
+// moment is the instant that an answer is about, written down once for all the locations in it.
+type moment struct {
+	time.Time
+	text string // RFC 3339
+}
+
+func momentOf(t time.Time) moment { return moment{t, t.UTC().Format(time.RFC3339Nano)} }
+
 // at returns the instant that an answer is about.
-func (s *Server) at(asked time.Time) time.Time {
+func (s *Server) at(asked time.Time) moment {
 	if asked.IsZero() {
-		return s.engine.Now()
+		asked = s.engine.Now()
 	}
-	return asked.UTC()
+	return momentOf(asked)
 }
 
 func (s *Server) getLocation(c *call) error {
@@ -184,7 +192,8 @@ func (s *Server) getLocation(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.out = appendFoundLocation(c.out, &location, s.at(at), false)
+	when := s.at(at)
+	c.out = appendFoundLocation(c.out, &location, &when, false)
 	c.json(fasthttp.StatusOK)
 	return nil
 }
@@ -265,7 +274,7 @@ func appendLocationMembers(dst []byte, l *engine.Location) []byte {
 	return appendUint(dst, "sequence", l.Sequence)
 }
 
-func appendFoundLocation(dst []byte, l *engine.FoundLocation, at time.Time, near bool) []byte {
+func appendFoundLocation(dst []byte, l *engine.FoundLocation, at *moment, near bool) []byte {
 	dst = appendLocationMembers(dst, &l.Location)
 	if near {
 		dst = appendDistance(dst, l.Distance)
@@ -280,15 +289,15 @@ func appendDistance(dst []byte, d engine.Distance) []byte {
 }
 
 // appendHours writes whether a location is open at an instant, and when that changes.
-func appendHours(dst []byte, s *hours.Status, at time.Time) []byte {
+func appendHours(dst []byte, s *hours.Status, at *moment) []byte {
 	dst = append(dst, `,"hours":{"at":"`...)
-	dst = at.AppendFormat(dst, time.RFC3339Nano)
+	dst = append(dst, at.text...)
 	dst = append(dst, `","state":"`...)
 	dst = append(dst, s.State.String()...)
 	dst = append(dst, '"')
 	if !s.Closes.IsZero() {
 		dst = appendTime(dst, "closes_at", s.Closes.UTC())
-		dst = appendNumber(dst, "minutes_until_close", int64(s.Closes.Sub(at)/time.Minute))
+		dst = appendNumber(dst, "minutes_until_close", int64(s.Closes.Sub(at.Time)/time.Minute))
 	}
 	if !s.Opens.IsZero() {
 		dst = appendTime(dst, "opens_at", s.Opens.UTC())

@@ -19,9 +19,11 @@ type Count struct {
 // Begin forgets what was counted. locations is one past the largest there is.
 func (t *Tally) Begin(locations uint32) {
 	if t.round++; t.round == 0 || len(t.counts) < int(locations) {
-		t.counts, t.round = make([]Count, locations+locations/4), 1
+		t.counts, t.round = make([]Count, locations+locations/4+1), 1
 	}
 	t.found, t.latest = t.found[:0], 0
+	// Empty slots count for location 0, which is none: cheaper than to tell them apart.
+	t.counts[0].round = t.round
 }
 
 // Found are the locations that have a cell of any line, in no order.
@@ -50,14 +52,15 @@ func (t *Tally) Add(m *Map, skuID uint32, quantity int64) {
 		return
 	}
 	safety, latest := s.safety.Load(), max(t.latest, s.sequence.Load()&^settling)
+	counts, round := t.counts, t.round
 	for i := range r.slots {
 		slot := &r.slots[i]
 		// As in load, written out: this loop is most of what a question about a basket costs.
 		version := slot.version.Load()
 		key, onHand, held := slot.key.Load(), slot.onHand.Load(), slot.held.Load()
 		location := uint32(key)
-		if location == 0 || int(location) >= len(t.counts) {
-			continue // nothing, or a location that came after Begin
+		if int(location) >= len(counts) {
+			continue // it came after Begin
 		}
 		kept := int64(int32(key >> 32))
 		if Flags(version)&busy != 0 || slot.version.Load() != version {
@@ -73,20 +76,21 @@ func (t *Tally) Add(m *Map, skuID uint32, quantity int64) {
 		if flags&OwnSafety == 0 {
 			kept = safety
 		}
-		count := &t.counts[location]
-		if count.round != t.round {
-			*count = Count{round: t.round}
+		count := &counts[location]
+		if count.round != round {
+			*count = Count{round: round}
 			t.found = append(t.found, location)
 		}
-		available := onHand>>headBits - held>>headBits - kept
-		switch {
-		case available <= 0 || flags&Blocked != 0:
-		case available >= quantity:
-			count.Lines++
-			count.Units += quantity
-		default:
-			count.Units += available
+		// What is in stock where is anyone's guess, the processor's too: hence no branches.
+		units, whole := min(max(onHand>>headBits-held>>headBits-kept, 0), quantity), uint32(0)
+		if flags&Blocked != 0 {
+			units = 0
 		}
+		if units == quantity {
+			whole = 1
+		}
+		count.Units += units
+		count.Lines += whole
 	}
 	t.latest = latest
 }
