@@ -27,6 +27,7 @@ func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, 
 		return nil, NearCursor{}, unknown(KindSKU, sku)
 	}
 	basis := e.lastPlace.Load()
+	found = make([]NearbyCell, 0, min(limit, 100))
 	e.eachStocked(s, &near, &filter, limit, func() { found, next = found[:0], NearCursor{} },
 		func(p *place, status hours.Status, distance Distance) bool {
 			view, stocked := e.stock.View(s, p.ID)

@@ -23,7 +23,8 @@ type arrow struct {
 var arrows = []arrow{
 	{"engine/internal", []string{"engine/internal"}},
 	{"engine/enginetest", []string{"engine"}},
-	{"engine", []string{"engine/internal"}},
+	{"engine/hours", nil}, // it knows of no stock
+	{"engine", []string{"engine/internal", "engine/hours"}},
 	{"server", []string{"engine"}},
 	{"bench", []string{"engine"}},
 	{"loadtest", nil}, // it knows a server by its HTTP only

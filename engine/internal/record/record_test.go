@@ -62,6 +62,11 @@ func examples() []*Record {
 		{Kind: SKUSet, Time: at, SKU: SKU{ID: 5, Title: "Lamp", Unit: "piece", GTIN: "04012345678901", DefaultSafety: -2_000_000_000, DefaultHold: 900_000_000_000}},
 		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 2, Blocked: true}},
 		{Kind: LocationDeleted, Time: at, Location: Location{ID: 6}},
+		{
+			Kind: ReservationHeld, Time: at, Cells: []Cell{cell}, Reservation: held,
+			PassedOver: []Refusal{{SKU: "lamp", Location: "lyon", Reason: 5, Requested: 5, OnHand: 4}},
+		},
+		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 1, Details: []byte(`{"id_required":true}`)}},
 	}
 }
 
@@ -74,6 +79,7 @@ func normal(r *Record) Record {
 	n := *r
 	n.Cells = append([]Cell(nil), r.Cells...)
 	n.Refusals = append([]Refusal(nil), r.Refusals...)
+	n.PassedOver = append([]Refusal(nil), r.PassedOver...)
 	n.Shortages = nil
 	for _, s := range r.Shortages {
 		s.AtRisk = append([]reservation.ID(nil), s.AtRisk...)
@@ -98,8 +104,12 @@ func mustDecode(t testing.TB, b []byte) *Record {
 func TestRecordFormat(t *testing.T) {
 	seen := map[Kind]bool{}
 	for _, r := range examples() {
+		name := kinds[r.Kind]
+		if seen[r.Kind] {
+			name += "_more" // with the parts that came later
+		}
 		seen[r.Kind] = true
-		name := filepath.Join("testdata", kinds[r.Kind]+".hex")
+		name = filepath.Join("testdata", name+".hex")
 		got := Append(nil, r)
 		if *update {
 			text := ""
@@ -175,14 +185,18 @@ func drawn(r *rapid.T) *Record {
 			}), 0, 5).Draw(r, "lines"),
 		}
 	}
+	refusal := rapid.Custom(func(r *rapid.T) Refusal {
+		return Refusal{
+			SKU: name.Draw(r, "sku"), Location: name.Draw(r, "location"), Reason: rapid.Byte().Draw(r, "reason"),
+			Requested: i64.Draw(r, "requested"), Granted: i64.Draw(r, "granted"),
+			OnHand: i64.Draw(r, "on hand"), Held: i64.Draw(r, "held"), Safety: i64.Draw(r, "safety"),
+		}
+	})
 	if part("refusals") {
-		rec.Refusals = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) Refusal {
-			return Refusal{
-				SKU: name.Draw(r, "sku"), Location: name.Draw(r, "location"), Reason: rapid.Byte().Draw(r, "reason"),
-				Requested: i64.Draw(r, "requested"), Granted: i64.Draw(r, "granted"),
-				OnHand: i64.Draw(r, "on hand"), Held: i64.Draw(r, "held"), Safety: i64.Draw(r, "safety"),
-			}
-		}), 0, 4).Draw(r, "refusals")
+		rec.Refusals = rapid.SliceOfN(refusal, 0, 4).Draw(r, "refusals")
+	}
+	if part("passed over") {
+		rec.PassedOver = rapid.SliceOfN(refusal, 0, 4).Draw(r, "passed over")
 	}
 	if part("note") {
 		rec.Reason, rec.Reference = name.Draw(r, "reason"), name.Draw(r, "reference")
@@ -206,6 +220,9 @@ func drawn(r *rapid.T) *Record {
 	}
 	if part("location") {
 		rec.Location = Location{ID: max(1, u32.Draw(r, "id")), Name: name.Draw(r, "name"), Kind: rapid.Byte().Draw(r, "kind"), Blocked: part("blocked")}
+		if part("details") {
+			rec.Location.Details = rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(r, "details")
+		}
 	}
 	return rec
 }
@@ -281,7 +298,10 @@ func TestLimits(t *testing.T) {
 		"lines": {linesMax, func(n int) *Record {
 			return &Record{Kind: ReservationHeld, Reservation: reservation.Reservation{State: reservation.Held, Lines: make([]reservation.Line, n)}}
 		}},
-		"refusals":  {refusalsLimit, func(n int) *Record { return &Record{Kind: ReservationRefused, Refusals: make([]Refusal, n)} }},
+		"refusals": {refusalsLimit, func(n int) *Record { return &Record{Kind: ReservationRefused, Refusals: make([]Refusal, n)} }},
+		"passed over": {refusalsLimit, func(n int) *Record {
+			return &Record{Kind: ReservationHeld, PassedOver: make([]Refusal, n)}
+		}},
 		"shortages": {shortagesMax, func(n int) *Record { return &Record{Kind: StockAdjusted, Shortages: make([]Shortage, n)} }},
 		"at risk": {atRiskMax, func(n int) *Record {
 			return &Record{Kind: StockAdjusted, Shortages: []Shortage{{AtRisk: make([]reservation.ID, n)}}}
