@@ -257,7 +257,9 @@ func (s *Server) deleteLocation(c *call) error {
 }
 
 // appendLocation writes a location's record.
-func appendLocation(dst []byte, l *engine.Location) []byte { return append(appendLocationMembers(dst, l), '}') }
+func appendLocation(dst []byte, l *engine.Location) []byte {
+	return append(appendLocationMembers(dst, l), '}')
+}
 
 // appendLocationMembers is appendLocation without the closing brace. A location's details are stored as they are written
 // here.
