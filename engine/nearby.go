@@ -10,6 +10,7 @@ import (
 
 	"onhand/engine/hours"
 	"onhand/engine/internal/nearest"
+	"onhand/engine/internal/stock"
 )
 
 // Near asks for locations around a position, from the nearest on.
@@ -100,8 +101,13 @@ func (e *Engine) rebuildNearby() {
 	if old == nil {
 		return
 	}
-	// Whatever comes from here on lands behind these, whether or not it is found in places as well.
+	// Whatever comes from here on lands behind these, whether or not it is found in places as well. A location is changed
+	// under all locks: with one of them in hand, each of these points is that of a place that has been published.
 	taken := len(old.beside)
+	var locks stock.LockSet
+	locks.Add(0)
+	e.stock.Lock(&locks)
+	e.stock.Unlock(&locks)
 	var points []nearest.Point
 	for id := range e.places.Len() {
 		if p := e.locationOf(id); p != nil && p.located {
@@ -167,8 +173,9 @@ var locationSearches = sync.Pool{New: func() any {
 	return s
 }}
 
-// searchTries is how often a search is begun at most. Hardly any is begun twice: it takes some microseconds.
-const searchTries = 10
+// searchTries is how often a search is begun at most. One is begun twice only where a location was moved more than movesKept
+// times while it went on, which takes microseconds.
+const searchTries = 50
 
 // eachNear calls visit with the locations asked for, from the nearest on, until it answers false. Before each try it calls
 // begin, which forgets what an earlier one has found.

@@ -25,13 +25,16 @@ type place struct {
 	defaultHold time.Duration // 0 = none of its own
 	suppliers   []Supplier
 
-	// moved is the location as it was before its point changed, for searches that began before that. Only the last two are
-	// kept: whoever needs an older one begins anew.
+	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
+	// are kept: whoever needs an older one begins anew.
 	moved atomic.Pointer[place]
 
 	// status is what calendar says of a time about now, found by whoever asked last.
 	status atomic.Pointer[knownStatus]
 }
+
+// movesKept is how many places a location was at before are kept for searches under way.
+const movesKept = 8
 
 type knownStatus struct {
 	from time.Time
@@ -66,8 +69,12 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 		p.moved.Store(before.moved.Load())
 	default:
 		p.moved.Store(before)
-		if older := before.moved.Load(); older != nil {
-			older.moved.Store(nil)
+		oldest := before
+		for kept := 1; kept < movesKept && oldest != nil; kept++ {
+			oldest = oldest.moved.Load()
+		}
+		if oldest != nil {
+			oldest.moved.Store(nil)
 		}
 	}
 	p.calendar, err = d.Schedule.Compile()
