@@ -275,7 +275,14 @@ func (p *pair) setStock(t *rapid.T) {
 	got, err := p.db.SetStock(&r)
 	want := "sequence mismatch"
 	if matches {
-		request := fmt.Sprintf("set %s %s %d %v", r.SKU, r.Location, l.Quantity, []bool{r.OnHand != nil, r.SafetyStock != nil, r.InheritSafetyStock, r.Blocked != nil, blocked})
+		// What it says, not what was drawn for it: two draws may come to the same request.
+		given := func(v *int64) string {
+			if v == nil {
+				return "as it is"
+			}
+			return fmt.Sprint(*v)
+		}
+		request := fmt.Sprintf("set %s %s %s %s %v", r.SKU, r.Location, given(r.OnHand), given(r.SafetyStock), []bool{r.InheritSafetyStock, r.Blocked != nil, blocked})
 		want = p.model.once(r.Key, request, func() (string, bool) { return p.model.setStock(&r), true })
 	}
 	same(t, fmt.Sprintf("set %+v", r), changeText(got, err), want)
