@@ -2,9 +2,11 @@ package nearest
 
 import (
 	"cmp"
+	"encoding/csv"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -92,6 +94,60 @@ func TestNearestIsWhatLookingAtEveryPointFinds(t *testing.T) {
 			t.Fatalf("from %v within %d:\n got %v\nwant %v", from, within, got, expected)
 		}
 	})
+}
+
+// TestNearestOfRealStores asks from among the stores, from their doors and from the far side of the Earth.
+func TestNearestOfRealStores(t *testing.T) {
+	file, err := os.Open("testdata/stores.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stores []place
+	for _, row := range rows {
+		var p place
+		if _, err := fmt.Sscan(row[0], &p.latitude); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(row[1], &p.longitude); err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, p)
+	}
+	if len(stores) != 1565 {
+		t.Fatalf("%d stores", len(stores))
+	}
+	points := pointsOf(stores, func(int) uint32 { return 0 })
+	tree := Build(slices.Clone(points))
+	random := rand.New(rand.NewPCG(1, 2))
+	var s Search
+	for i := range 300 {
+		from := stores[random.IntN(len(stores))]
+		switch i % 3 {
+		case 1:
+			from = place{from.latitude + random.NormFloat64()/10, from.longitude + random.NormFloat64()/10}
+		case 2:
+			from = place{random.Float64()*180 - 90, random.Float64()*360 - 180}
+		}
+		v := VectorOf(from.latitude, from.longitude)
+		want := make([]Found, len(points))
+		for j := range points {
+			want[j] = Found{&points[j], v.Distance(&points[j].Vector)}
+		}
+		slices.SortFunc(want, func(a, b Found) int {
+			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(name(a.ID), name(b.ID)))
+		})
+		s.Begin(tree, nil, v, Farthest, nil, less)
+		for j := range 50 {
+			if got, ok := s.Next(); !ok || got.ID != want[j].ID || got.Distance != want[j].Distance {
+				t.Fatalf("from %v, number %d: store %d at %d, want %d at %d", from, j, got.ID, got.Distance, want[j].ID, want[j].Distance)
+			}
+		}
+	}
 }
 
 // haversine is the formula as the books have it, for a test of the chord.
