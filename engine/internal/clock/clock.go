@@ -45,7 +45,8 @@ type anchor struct {
 
 func (a *anchor) at(monotonic int64) int64 {
 	d := monotonic - a.monotonic
-	return a.engine + d + d/slewUnit*a.slew
+	// The rest is slewed too: if it were not, engine time would step back at each whole unit while it is slowed down.
+	return a.engine + d + d/slewUnit*a.slew + d%slewUnit*a.slew/slewUnit
 }
 
 // New returns a clock that starts at the later of the wall clock and last, the latest engine time on record.

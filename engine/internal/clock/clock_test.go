@@ -131,6 +131,25 @@ func TestEngineTimeNeverRunsBackwards(t *testing.T) {
 	})
 }
 
+// TestNoNanosecondRunsBackwards follows engine time nanosecond by nanosecond while it is slowed down, and while it is sped up.
+func TestNoNanosecondRunsBackwards(t *testing.T) {
+	for _, jump := range []time.Duration{-time.Hour, time.Hour, -time.Millisecond, 7 * time.Millisecond} {
+		m := NewManual(start)
+		c := New(m, 0)
+		m.Jump(jump)
+		c.Discipline()
+		last := c.Now()
+		for range 4 * slewUnit {
+			m.Advance(1)
+			now := c.Now()
+			if now < last || now > last+2 {
+				t.Fatalf("after a jump of %v engine time gained %d ns in one", jump, now-last)
+			}
+			last = now
+		}
+	}
+}
+
 // TestARestartBeforeTheTimeOnRecordWaitsForTheWallClock: engine time goes on from the record, a little slower.
 func TestARestartBeforeTheTimeOnRecordWaitsForTheWallClock(t *testing.T) {
 	m := NewManual(start)
