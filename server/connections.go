@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type connections struct {
 	net.Listener
 	max, perIP int
 	tls        *tls.Config // nil = none
+	idle       time.Duration
+	request    time.Duration // how long a request may take to arrive
 	refused    func()
 
 	// mu guards what follows. It is a leaf, taken once when a connection opens and once when it closes.
@@ -31,10 +34,20 @@ type connections struct {
 // connection is an accepted connection that is counted until it is closed.
 type connection struct {
 	net.Conn
-	in *connections
-	ip netip.Addr
+	in    *connections
+	ip    netip.Addr
+	first firstByte
 	readEnd
 }
+
+// firstByte is how far a connection without TLS is from its first request. It is used by whoever reads.
+type firstByte uint8
+
+const (
+	notAwaited firstByte = iota // it has come, or the TLS handshake is in its place
+	fresh                       // nobody has asked for it
+	awaited
+)
 
 // secureConnection is TLS on top of one.
 type secureConnection struct {
@@ -52,12 +65,35 @@ func (e *readEnd) note(n int, err error) (int, error) {
 
 func (e *readEnd) endSeen() bool { return e.seen }
 
-func (c *connection) Read(p []byte) (int, error)       { return c.note(c.Conn.Read(p)) }
+// SetReadDeadline implements net.Conn. fasthttp gives a new connection the time of a request for its first byte, and says
+// 408 after it. But a client may well open connections before it needs them: such a one is kept as one that has had its
+// first request is, and closed without a word.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	if c.first == fresh {
+		c.first = awaited
+		t = time.Now().Add(c.in.idle)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.first == awaited {
+		if n > 0 {
+			c.first = notAwaited
+			err = errors.Join(err, c.Conn.SetReadDeadline(time.Now().Add(c.in.request)))
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = io.EOF
+		}
+	}
+	return c.note(n, err)
+}
+
 func (c *secureConnection) Read(p []byte) (int, error) { return c.note(c.Conn.Read(p)) }
 
 func newConnections(ln net.Listener, o *Options, refused func()) *connections {
 	return &connections{
-		Listener: ln, max: o.ConnectionsMax, perIP: o.ConnectionsPerIPMax, tls: o.TLS, refused: refused,
+		Listener: ln, max: o.ConnectionsMax, perIP: o.ConnectionsPerIPMax, tls: o.TLS, idle: o.IdleTimeout, request: o.ReadTimeout, refused: refused,
 		open: make(map[*connection]struct{}), byIP: make(map[netip.Addr]int),
 	}
 }
@@ -76,6 +112,7 @@ func (cs *connections) Accept() (net.Conn, error) {
 		p := cs.add(c)
 		switch {
 		case p == nil && cs.tls == nil:
+			c.first = fresh
 			return c, nil
 		case p == nil:
 			return &secureConnection{Conn: tls.Server(c, cs.tls)}, nil

@@ -195,6 +195,37 @@ func TestAnIdleConnectionIsClosedWithoutAWord(t *testing.T) {
 	s.wantClosed()
 }
 
+// A client may open a connection before it has a request for it.
+func TestAConnectionThatWasNeverUsedIsAnIdleOne(t *testing.T) {
+	r := newRig(t, server.Options{ReadTimeout: 100 * time.Millisecond, IdleTimeout: 500 * time.Millisecond})
+	s := r.dial()
+	time.Sleep(250 * time.Millisecond)
+	s.wantOpen()
+	time.Sleep(250 * time.Millisecond)
+	s.wantOpen()
+
+	s = r.dial()
+	begun := time.Now()
+	s.wantClosed()
+	if took := time.Since(begun); took < 400*time.Millisecond {
+		t.Errorf("it was closed after %v, before the time of an idle connection", took)
+	}
+
+	s = r.dial()
+	time.Sleep(250 * time.Millisecond)
+	s.send("GET /v1/availability/S/L HT") // from here on the time of a request counts
+	wantProblem(t, s.answer("GET"), http.StatusRequestTimeout, "timeout")
+}
+
+func TestAConnectionThatWasNeverUsedDoesNotHoldUpAStop(t *testing.T) {
+	r := newRig(t, server.Options{IdleTimeout: time.Hour})
+	s := r.dial()
+	s.wantOpen()
+	fresh := r.dial()
+	r.stop() // fails where it takes longer than it may
+	fresh.wantClosed()
+}
+
 func TestABodyHasALimit(t *testing.T) {
 	const limit = 16 << 10
 	r := newRig(t, server.Options{BodyBytesMax: limit})
