@@ -22,6 +22,7 @@ type cli struct {
 	Key        keyCommand        `cmd:"" help:"Make, list and revoke API keys."`
 	Demo       demoCommand       `cmd:"" help:"Serve a chain of stores and a year of its orders, to try things out."`
 	Bench      benchCommand      `cmd:"" help:"Measure this program on this machine, beside limits and peers."`
+	Loadtest   loadtestCommands  `cmd:"" help:"Put a load on a server, open-loop, and verify what it made of it."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes this command line in a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the program's version."`
 

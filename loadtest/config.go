@@ -1,0 +1,240 @@
+package loadtest
+
+import (
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config says what load to make. It is recorded in the report.
+type Config struct {
+	To  string `json:"to"` // address of the server: http://host:port or https://host:port
+	Key string `json:"-"`  // API key
+	// Metrics is the address of the server's metrics, "" for none.
+	Metrics string      `json:"metrics,omitempty"`
+	TLS     *tls.Config `json:"-"` // of https; nil = the system's certificates
+
+	Workload string `json:"workload"` // one of Workloads
+	Mix      string `json:"mix,omitempty"`
+
+	Closed      bool          `json:"closed"` // each connection sends again when it is answered
+	Shape       Shape         `json:"shape"`
+	Rate        float64       `json:"rate"` // arrivals/s; the highest of the shape
+	From        float64       `json:"from,omitempty"`
+	Steps       int           `json:"steps,omitempty"`
+	Poisson     bool          `json:"poisson"` // arrivals at random moments, as customers come; or else evenly spaced
+	Duration    time.Duration `json:"duration_ns"`
+	Warmup      time.Duration `json:"warmup_ns"` // at the beginning of Duration: sent, verified, and not counted
+	Connections int           `json:"connections"`
+	Threads     int           `json:"threads"`
+	Timeout     time.Duration `json:"timeout_ns"`    // of a request
+	DropAfter   time.Duration `json:"drop_after_ns"` // a request that could not be sent for so long is not sent at all
+
+	SKUs        int     `json:"skus"`
+	Locations   int     `json:"locations"`
+	OnHand      int64   `json:"on_hand"` // of each cell at first
+	Keys        string  `json:"keys"`    // uniform or zipf:S
+	Lines       int     `json:"lines"`   // of a reservation, an adjustment
+	BasketLines int     `json:"basket_lines"`
+	Commit      float64 `json:"commit"`  // share of reservations that are committed
+	Release     float64 `json:"release"` // … released; all others are left to expire
+	// Think is the time between a reservation and its commit or release, on average.
+	Think time.Duration `json:"think_ns"`
+	// Hold is how long a reservation holds.
+	Hold  time.Duration `json:"hold_ns"`
+	Stock int64         `json:"stock,omitempty"` // flash-sale: units there are
+
+	File  string  `json:"file,omitempty"`  // replay: the events
+	Speed float64 `json:"speed,omitempty"` // replay: how many times faster than they happened; 0 = so that they take Duration
+	Cover float64 `json:"cover,omitempty"` // replay: opening stock, as a share of what each location is asked for in all
+
+	Seed          uint64 `json:"seed"`
+	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one
+	Keep          bool   `json:"keep"`           // what the run has made stays on the server
+}
+
+// Workloads.
+const (
+	Read      = "read"
+	ReadSKU   = "read-sku"
+	Near      = "near"
+	Basket    = "basket"
+	Reserve   = "reserve"
+	Hot       = "hot"
+	FlashSale = "flash-sale"
+	Till      = "till"
+	Mixed     = "mixed"
+	Replay    = "replay"
+)
+
+// Workloads lists all, with what they do.
+func Workloads() [][2]string {
+	return [][2]string{
+		{Read, "availability of one SKU at one location"},
+		{ReadSKU, "availability of one SKU at every location"},
+		{Near, "availability of one SKU near a position"},
+		{Basket, "where near a position a basket can be had"},
+		{Reserve, "reserve, then commit, release or let expire"},
+		{Hot, "the same, all on one SKU at one location"},
+		{FlashSale, "many more buyers than units; proves that exactly the stock was sold"},
+		{Till, "adjustments: sales, and receipts now and then"},
+		{Mixed, "shares of the others"},
+		{Replay, "orders from a file, at their times"},
+	}
+}
+
+// Limits of a load.
+const (
+	cellsMax       = 20_000_000
+	rateMax        = 10_000_000
+	connectionsMax = 100_000
+	linesMax       = 200
+)
+
+// shares are how much of the load is of each workload.
+type shares []share
+
+type share struct {
+	workload string
+	upTo     float64 // the sum of the shares up to this one, of all
+}
+
+func (s shares) draw(r *rand.Rand) string {
+	if len(s) == 1 {
+		return s[0].workload
+	}
+	x := r.Float64()
+	for _, one := range s {
+		if x < one.upTo {
+			return one.workload
+		}
+	}
+	return s[len(s)-1].workload
+}
+
+// readMix reads shares such as "read=70,reserve=30".
+func readMix(mix string) (shares, error) {
+	var all shares
+	var sum float64
+	for part := range strings.SplitSeq(mix, ",") {
+		name, text, _ := strings.Cut(strings.TrimSpace(part), "=")
+		weight, err := strconv.ParseFloat(text, 64)
+		single := slices.Contains([]string{Read, ReadSKU, Near, Basket, Reserve, Hot, Till}, name)
+		if err != nil || !(weight > 0 && weight <= 1e9) || !single {
+			return nil, fmt.Errorf("mix has %q, want shares such as read=70,reserve=25,till=5 of read, read-sku, near, basket, reserve, hot, till", part)
+		}
+		sum += weight
+		all = append(all, share{name, sum})
+	}
+	for i := range all {
+		all[i].upTo /= sum
+	}
+	return all, nil
+}
+
+// check refuses what makes no sense, and fills in what was left out.
+func (c *Config) check() error {
+	base, err := url.Parse(c.To)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || strings.Trim(base.Path, "/") != "" {
+		return fmt.Errorf("the address is %q, want one such as http://127.0.0.1:8080", c.To)
+	}
+	if c.Threads == 0 {
+		c.Threads = min(runtime.NumCPU(), 8)
+	}
+	c.Threads = min(c.Threads, c.Connections)
+	flash := c.Workload == FlashSale
+	if c.Commit < 0 {
+		c.Commit = 0.7
+		if flash {
+			c.Commit = 1
+		}
+	}
+	if c.Release < 0 {
+		c.Release = min(0.2, 1-c.Commit)
+	}
+	if c.From == 0 {
+		c.From = c.Rate / 10
+	}
+	for _, limit := range []struct {
+		name            string
+		value, low, top float64
+	}{
+		{"rate", c.Rate, 0.001, rateMax}, {"from", c.From, 0, rateMax}, {"steps", float64(c.Steps), 1, 1000},
+		{"duration in seconds", c.Duration.Seconds(), 0.1, 30 * 86400}, {"warmup in seconds", c.Warmup.Seconds(), 0, c.Duration.Seconds()},
+		{"connections", float64(c.Connections), 1, connectionsMax}, {"threads", float64(c.Threads), 1, 256},
+		{"timeout in seconds", c.Timeout.Seconds(), 0.001, 600}, {"drop-after in seconds", c.DropAfter.Seconds(), 0.001, 600},
+		{"SKUs", float64(c.SKUs), 1, cellsMax}, {"locations", float64(c.Locations), 1, cellsMax / float64(max(c.SKUs, 1))},
+		{"on-hand", float64(c.OnHand), 0, 1e15}, {"lines", float64(c.Lines), 1, min(linesMax, float64(c.SKUs))},
+		{"basket-lines", float64(c.BasketLines), 1, min(linesMax, float64(c.SKUs))}, {"commit", c.Commit, 0, 1}, {"release", c.Release, 0, 1},
+		{"commit and release together", c.Commit + c.Release, 0, 1 + 1e-9}, {"think in seconds", c.Think.Seconds(), 0, 86400},
+		{"hold in seconds", c.Hold.Seconds(), 1, 31 * 86400}, {"stock", float64(c.Stock), 0, 1e9}, {"speed", c.Speed, 0, 1e9}, {"cover", c.Cover, 0, 1000},
+	} {
+		if !(limit.value >= limit.low && limit.value <= limit.top) {
+			return fmt.Errorf("%s is %g, want from %g to %g", limit.name, limit.value, limit.low, limit.top)
+		}
+	}
+	if _, err := newKeys(c.Keys, c.SKUs, rand.New(rand.NewPCG(0, 0))); err != nil {
+		return err
+	}
+	plan, err := newSchedule(c.Shape, c.From, c.Rate, c.Steps, c.Duration)
+	if err != nil {
+		return err
+	}
+	switch c.Workload {
+	case FlashSale:
+		if c.Closed {
+			return fmt.Errorf("a flash-sale has a number of buyers, rate × duration: it can't be a closed load")
+		}
+		if buyers := plan.arrivals(); buyers < float64(c.Stock) {
+			return fmt.Errorf("a flash-sale needs more buyers than units: %.0f come (rate × duration) for a stock of %d", buyers, c.Stock)
+		}
+	case Replay:
+		if c.Closed {
+			return fmt.Errorf("a replay has its own times: it can't be a closed load")
+		}
+		if c.File == "" {
+			return fmt.Errorf("a replay needs a file of events")
+		}
+	default:
+		_, err = c.shares()
+	}
+	return err
+}
+
+func (c *Config) shares() (shares, error) {
+	switch c.Workload {
+	case Mixed:
+		return readMix(c.Mix)
+	case FlashSale, Replay:
+		return nil, nil
+	}
+	return readMix(c.Workload + "=1")
+}
+
+// address returns what to connect to, and the certificates to go by, if any.
+func (c *Config) address() (string, *tls.Config) {
+	base, _ := url.Parse(c.To) // checked
+	port := base.Port()
+	if base.Scheme == "http" {
+		if port == "" {
+			port = "80"
+		}
+		return net.JoinHostPort(base.Hostname(), port), nil
+	}
+	if port == "" {
+		port = "443"
+	}
+	secure := &tls.Config{}
+	if c.TLS != nil {
+		secure = c.TLS.Clone()
+	}
+	secure.ServerName = base.Hostname()
+	return net.JoinHostPort(base.Hostname(), port), secure
+}

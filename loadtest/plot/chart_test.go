@@ -1,0 +1,59 @@
+package plot
+
+import (
+	"encoding/xml"
+	"io"
+	"math"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestNumber(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.001: "0.001", 1.5: "1.5", 999: "999", 1234: "1234", 20000: "20k", 1e6: "1M", 20e6: "20M", 2.5e9: "2.5G"} {
+		if got := Number(v); got != want {
+			t.Errorf("Number(%v) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+// Whatever is drawn is well-formed, and no point lies outside the axes.
+func TestAnyChartIsDrawn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.OneOf(rapid.Float64Range(0, 1), rapid.Float64Range(-1e6, 1e9), rapid.Just(math.NaN()), rapid.Just(0.0))
+		c := &Chart{Title: rapid.StringMatching(`[ -~é]{0,20}`).Draw(t, "title"),
+			X: Axis{Label: "s", Log: rapid.Bool().Draw(t, "logX")}, Y: Axis{Label: "<ms>", Log: rapid.Bool().Draw(t, "logY"), Zero: rapid.Bool().Draw(t, "zero")}}
+		for range rapid.IntRange(0, 3).Draw(t, "lines") {
+			n := rapid.IntRange(0, 20).Draw(t, "points")
+			c.Lines = append(c.Lines, Line{Name: rapid.StringMatching(`[a-z<&]{1,8}`).Draw(t, "name"), Dots: rapid.Bool().Draw(t, "dots"),
+				X: rapid.SliceOfN(value, n, n).Draw(t, "x"), Y: rapid.SliceOfN(value, n, n).Draw(t, "y")})
+		}
+		drawn := string(c.File())
+		decoder := xml.NewDecoder(strings.NewReader(drawn))
+		for {
+			if _, err := decoder.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("%v in %s", err, drawn)
+			}
+		}
+		if strings.Contains(drawn, "NaN") || strings.Contains(drawn, "Inf") {
+			t.Fatalf("a place that is none: %s", drawn)
+		}
+		x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, func(l *Line) []float64 { return l.Y })
+		x.from, x.to, y.from, y.to = 0, 1, 0, 1
+		if len(x.ticks) > 40 || len(y.ticks) > 40 || len(y.ticks) < 2 {
+			t.Fatalf("%d and %d ticks", len(x.ticks), len(y.ticks))
+		}
+		for _, l := range c.Lines {
+			for i := range l.X {
+				if x.has(l.X[i]) && y.has(l.Y[i]) {
+					if px, py := x.at(l.X[i]), y.at(l.Y[i]); px < -1e-6 || px > 1+1e-6 || py < -1e-6 || py > 1+1e-6 {
+						t.Fatalf("%v, %v is drawn at %v, %v", l.X[i], l.Y[i], px, py)
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package loadtest
+
+import (
+	"net/http"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// Series is a metric of the server over a run, one value a second.
+type Series struct {
+	Name   string    `json:"name"`
+	Unit   string    `json:"unit"`
+	Values []float64 `json:"values"`
+}
+
+// scrapedSeries are what is drawn of a server, and how each value follows from two scrapes a second apart.
+var scrapedSeries = []struct {
+	name, unit string
+	value      func(before, now scrape, seconds float64) float64
+}{
+	{"processors used", "", func(a, b scrape, s float64) float64 {
+		return (b.sum("process_cpu_seconds_total") - a.sum("process_cpu_seconds_total")) / s
+	}},
+	{"memory", "MB", func(_, b scrape, _ float64) float64 { return b.sum("process_resident_memory_bytes") / 1e6 }},
+	{"journal syncs", "1/s", func(a, b scrape, s float64) float64 {
+		return (b.count("onhand_journal_sync_duration_seconds") - a.count("onhand_journal_sync_duration_seconds")) / s
+	}},
+	{"journal sync, mean", "ms", func(a, b scrape, _ float64) float64 {
+		return 1e3 * mean(a, b, "onhand_journal_sync_duration_seconds")
+	}},
+	{"records a block, mean", "", func(a, b scrape, _ float64) float64 { return mean(a, b, "onhand_journal_block_records") }},
+	{"live holds", "", func(_, b scrape, _ float64) float64 { return b.sum("onhand_holds_live") }},
+	{"requests turned away", "1/s", func(a, b scrape, s float64) float64 {
+		return (b.sum("onhand_http_overloaded_total") - a.sum("onhand_http_overloaded_total")) / s
+	}},
+	{"writes waiting", "", func(_, b scrape, _ float64) float64 { return b.sum("onhand_writes_waiting") }},
+}
+
+// mean returns the mean of what a histogram has counted between two scrapes.
+func mean(a, b scrape, name string) float64 {
+	n := b.count(name) - a.count(name)
+	if n <= 0 {
+		return 0
+	}
+	return (b.total(name) - a.total(name)) / n
+}
+
+// scrape is what a server's metrics were at one time.
+type scrape map[string]*dto.MetricFamily
+
+// sum adds up the values of a counter or a gauge under all its labels.
+func (s scrape) sum(name string) float64 {
+	var sum float64
+	for _, m := range s[name].GetMetric() {
+		sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+	}
+	return sum
+}
+
+func (s scrape) count(name string) float64 {
+	var sum float64
+	for _, m := range s[name].GetMetric() {
+		sum += float64(m.GetHistogram().GetSampleCount())
+	}
+	return sum
+}
+
+func (s scrape) total(name string) float64 {
+	var sum float64
+	for _, m := range s[name].GetMetric() {
+		sum += m.GetHistogram().GetSampleSum()
+	}
+	return sum
+}
+
+// scraper reads a server's metrics once a second.
+type scraper struct {
+	address string
+	client  http.Client
+	quit    chan struct{}
+	done    chan struct{}
+
+	series []Series
+	cpu    float64 // s, as far as scrapes reach; a restart begins anew
+}
+
+func startScraper(address string) *scraper {
+	s := &scraper{address: address, client: http.Client{Timeout: 5 * time.Second}, quit: make(chan struct{}), done: make(chan struct{})}
+	for _, one := range scrapedSeries {
+		s.series = append(s.series, Series{Name: one.name, Unit: one.unit})
+	}
+	go s.run()
+	return s
+}
+
+func (s *scraper) run() {
+	defer close(s.done)
+	if s.address == "" {
+		return
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	before, at := s.read(), time.Now()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-tick.C:
+		}
+		now := s.read()
+		took := time.Since(at).Seconds()
+		at = time.Now()
+		for i, one := range scrapedSeries {
+			var value float64
+			if before != nil && now != nil { // while the server is away there is nothing to tell
+				value = max(one.value(before, now, took), 0)
+			}
+			s.series[i].Values = append(s.series[i].Values, value)
+		}
+		if before != nil && now != nil {
+			s.cpu += max(now.sum("process_cpu_seconds_total")-before.sum("process_cpu_seconds_total"), 0)
+		}
+		before = now
+	}
+}
+
+// read returns nil where there is no answer.
+func (s *scraper) read() scrape {
+	response, err := s.client.Get(s.address)
+	if err != nil {
+		return nil
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return nil
+	}
+	return families
+}
+
+// stop returns what was seen: no series where there were no metrics.
+func (s *scraper) stop() ([]Series, time.Duration) {
+	close(s.quit)
+	<-s.done
+	var any bool
+	for _, one := range s.series {
+		for _, v := range one.Values {
+			any = any || v != 0
+		}
+	}
+	if !any {
+		return nil, 0
+	}
+	return s.series, time.Duration(s.cpu * 1e9)
+}

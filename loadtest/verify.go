@@ -1,0 +1,414 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"onhand/loadtest/wire"
+)
+
+// Verified is what came out when the server's state was held against the ledger.
+type Verified struct {
+	Reservations int64 `json:"reservations"` // granted
+	Committed    int64 `json:"committed"`
+	Released     int64 `json:"released"`
+	Expired      int64 `json:"expired"`
+	Held         int64 `json:"held"` // still, at the end
+	Refused      int64 `json:"refused"`
+	Unsure       int64 `json:"unsure"` // requests without an answer, of which was asked in the end what became of them
+	Cells        int64 `json:"cells"`
+	UnitsSold    int64 `json:"units_sold"`
+	// Violations says what is wrong: the first of them, and how many there are.
+	Violations     []string `json:"violations,omitempty"`
+	ViolationCount int64    `json:"violation_count"`
+	Sale           string   `json:"sale,omitempty"` // of a flash-sale: how it went
+	Left           int      `json:"locations_left"` // those that could not be removed, since reservations live there
+}
+
+// violationsKept is how many are told one by one.
+const violationsKept = 20
+
+func (v *Verified) violation(format string, a ...any) {
+	if v.ViolationCount++; len(v.Violations) < violationsKept {
+		v.Violations = append(v.Violations, fmt.Sprintf(format, a...))
+	}
+}
+
+// expiryWait is how long verify waits for the last reservations to expire. With longer ones it counts those that live.
+const expiryWait = 90 * time.Second
+
+// verify holds the server's state against what it has acknowledged:
+//
+//   - every reservation that was granted is there, and in the state that the last acknowledged request left it in, or
+//     expired if its deadline is over;
+//   - on hand of every cell is what it was at first, with all acknowledged adjustments, less what was committed;
+//   - held of every cell is the sum of the reservations that are still alive.
+//
+// Of requests that had no answer it asks first whether they took effect.
+func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) {
+	var v Verified
+	booked := make([]int64, len(t.shop.onHand))
+	var holds []*hold
+	for _, l := range ledgers {
+		v.Refused += l.refused
+		for i, n := range l.booked {
+			booked[i] += n
+		}
+		for _, h := range l.holds {
+			if h.state != refused || h.unsure {
+				holds = append(holds, h)
+			}
+			if h.unsure {
+				v.Unsure++
+			}
+		}
+		for _, a := range l.moves {
+			v.Unsure++
+			if err := t.resend(ctx, a); err != nil {
+				return v, err
+			}
+			l.book(a, t.cell)
+			for _, one := range a.lines {
+				booked[t.cell(one)] += int64(one.quantity)
+			}
+		}
+	}
+	if err := t.awaitExpiry(ctx, holds); err != nil {
+		return v, err
+	}
+	clock, err := t.clock(ctx)
+	if err != nil {
+		return v, err
+	}
+	if err := t.checkReservations(holds, clock, &v); err != nil {
+		return v, err
+	}
+	return v, t.checkCells(ctx, holds, booked, &v)
+}
+
+func (t *test) cell(l line) int { return t.shop.cell(int(l.sku), int(l.location)) }
+
+// resend sends an adjustment again that had no answer, under its key: it counts once.
+func (t *test) resend(ctx context.Context, a *adjustment) error {
+	request := &job{op: opAdjust, adjust: a}
+	s := newSender(&t.config, t.shop)
+	s.append(nil, request)
+	return t.api.keyed(ctx, "/v1/stock/adjustments", a.key, s.body)
+}
+
+// clock returns a function that tells the server's time.
+func (t *test) clock(ctx context.Context) (func() time.Time, error) {
+	var cell struct {
+		AsOf time.Time `json:"as_of"`
+	}
+	err := t.api.json(ctx, http.MethodGet, "/v1/availability/"+t.shop.skus[0].path+"/"+t.shop.locations[0].path, nil, &cell)
+	read := time.Now()
+	return func() time.Time { return cell.AsOf.Add(time.Since(read)) }, err
+}
+
+// awaitExpiry waits for the last of the reservations that nobody will commit or release any more.
+func (t *test) awaitExpiry(ctx context.Context, holds []*hold) error {
+	var last int64
+	for _, h := range holds {
+		if h.state == held && !h.unsure {
+			last = max(last, h.expires)
+		}
+	}
+	clock, err := t.clock(ctx)
+	if err != nil {
+		return err
+	}
+	wait := time.Unix(0, last).Sub(clock())
+	if wait > expiryWait {
+		return nil
+	}
+	for passed := time.Duration(0); passed <= wait; passed += 100 * time.Millisecond {
+		t.watch.Progress("waiting for the last holds to expire", int64(passed/time.Second), int64(wait/time.Second))
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil
+}
+
+// expiryLeeway is how close to a deadline a reservation may be found held or expired.
+const expiryLeeway = time.Second
+
+// checkReservations asks for every one, as fast as the server answers.
+func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verified) error {
+	address, secure := t.config.address()
+	threads := min(t.config.Threads, max(len(holds), 1))
+	checkers := make([]*checker, threads)
+	errs := make([]error, threads)
+	var wg sync.WaitGroup
+	for i := range checkers {
+		share := holds[len(holds)*i/threads : len(holds)*(i+1)/threads]
+		checkers[i] = &checker{sender: newSender(&t.config, t.shop), holds: share, clock: clock, underway: make([]*hold, parallel)}
+		if i == 0 {
+			checkers[i].progress = func(done int) {
+				t.watch.Progress("checking reservations", int64(done*threads), int64(len(holds)))
+			}
+		}
+		if len(share) == 0 {
+			continue
+		}
+		wg.Go(func() {
+			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: min(parallel, len(share)), Timeout: t.config.Timeout}, checkers[i])
+		})
+	}
+	wg.Wait()
+	for i, c := range checkers {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		if c.gaveUp != nil {
+			return c.gaveUp
+		}
+		v.ViolationCount += c.found.ViolationCount
+		v.Violations = append(v.Violations, c.found.Violations[:min(len(c.found.Violations), violationsKept-len(v.Violations))]...)
+	}
+	for _, h := range holds {
+		switch h.state {
+		case refused:
+			continue
+		case committed:
+			v.Committed++
+			for _, l := range h.lines {
+				v.UnitsSold += int64(l.quantity)
+			}
+		case released:
+			v.Released++
+		case expired:
+			v.Expired++
+		default:
+			v.Held++
+		}
+		v.Reservations++
+	}
+	return nil
+}
+
+// checker asks for reservations and compares. It is an exchange of wire.
+type checker struct {
+	sender   *sender
+	holds    []*hold
+	clock    func() time.Time
+	underway []*hold
+	again    []*hold // those whose question had no answer
+	done     int
+	failures int
+	gaveUp   error
+	found    Verified
+	progress func(done int)
+}
+
+// checkFailuresMax is how many questions in all may go without an answer before the check is given up.
+const checkFailuresMax = 1000
+
+func (c *checker) Next(connection int, _ time.Duration, dst []byte) ([]byte, bool) {
+	var h *hold
+	switch {
+	case c.gaveUp != nil:
+		return dst, false
+	case len(c.again) > 0:
+		h, c.again = c.again[0], c.again[1:]
+	case len(c.holds) > 0:
+		h, c.holds = c.holds[0], c.holds[1:]
+	default:
+		return dst, false
+	}
+	c.underway[connection] = h
+	dst = append(dst, "GET /v1/reservations/"...)
+	return c.sender.get(h.id.append(dst)), true
+}
+
+func (c *checker) Wait(time.Duration) (time.Duration, bool) {
+	return 0, c.gaveUp == nil && len(c.again)+len(c.holds) > 0
+}
+
+func (c *checker) Frame(in []byte) (int, error) { return wire.FrameHTTP(in) }
+
+func (c *checker) Failed(connection int, _ time.Duration, err error) {
+	c.retry(c.underway[connection], err)
+}
+
+func (c *checker) retry(h *hold, err error) {
+	if c.failures++; c.failures > checkFailuresMax {
+		c.gaveUp = fmt.Errorf("checking reservations: %w", err)
+		return
+	}
+	c.again = append(c.again, h)
+}
+
+func (c *checker) Answered(connection int, _ time.Duration, in []byte) bool {
+	h := c.underway[connection]
+	answer, err := wire.ReadHTTP(in)
+	if err == nil && answer.Status != 200 && answer.Status != 404 {
+		err = fmt.Errorf("HTTP status %d: %.200s", answer.Status, answer.Body)
+	}
+	if err != nil {
+		c.retry(h, err)
+		return false
+	}
+	if c.done++; c.progress != nil && c.done%1000 == 0 {
+		c.progress(c.done)
+	}
+	c.compare(h, answer)
+	return !answer.Last()
+}
+
+// compare holds the server's answer about a reservation against the ledger, or takes it over where the ledger is not sure.
+func (c *checker) compare(h *hold, answer wire.HTTP) {
+	if answer.Status == 404 {
+		if h.state != asked && h.state != refused {
+			c.found.violation("reservation %s was %s, and is not there", h.id, h.state)
+		}
+		h.state, h.unsure = refused, false
+		return
+	}
+	text, _ := member(answer.Body, "state")
+	state := slices.Index(holdStateNames[:], string(text))
+	if state < int(held) {
+		c.found.violation("reservation %s has the state %q", h.id, text)
+		return
+	}
+	found := holdState(state)
+	if h.unsure || h.state == asked {
+		h.state, h.unsure, h.expires = found, false, deadline(answer.Body)
+		return
+	}
+	want, left := h.state, time.Unix(0, h.expires).Sub(c.clock())
+	if want == held && (left < -expiryLeeway || left < expiryLeeway && found == expired) {
+		want = expired
+	}
+	if found != want {
+		c.found.violation("reservation %s is %s, and should be %s", h.id, found, want)
+	}
+	h.state = found
+}
+
+// cellsPerQuery is how many cells a query may ask for.
+const cellsPerQuery = 10_000
+
+// checkCells compares on hand and held of every cell of the shop. Where a reservation may be expiring this very moment it
+// looks again.
+func (t *test) checkCells(ctx context.Context, holds []*hold, booked []int64, v *Verified) error {
+	sold, live := make([]int64, len(booked)), make(map[int][]*hold)
+	for _, h := range holds {
+		for _, l := range h.lines {
+			switch cell := t.cell(l); h.state {
+			case committed:
+				sold[cell] += int64(l.quantity)
+			case held:
+				live[cell] = append(live[cell], h)
+			}
+		}
+	}
+	cells := make([]int, len(booked))
+	for i := range cells {
+		cells[i] = i
+	}
+	var wrong map[int]string
+	for attempt := range 5 {
+		if attempt > 0 {
+			time.Sleep(expiryLeeway / 2)
+			cells = slices.Sorted(maps.Keys(wrong))
+		}
+		wrong = make(map[int]string)
+		for first := 0; first < len(cells); first += cellsPerQuery {
+			t.watch.Progress("checking stock", int64(first), int64(len(cells)))
+			part := cells[first:min(first+cellsPerQuery, len(cells))]
+			if err := t.query(ctx, part, func(cell int, a availability, asOf time.Time) {
+				if text := t.compare(cell, a, asOf, t.shop.onHand[cell]+booked[cell]-sold[cell], live[cell]); text != "" {
+					wrong[cell] = text
+				}
+			}); err != nil {
+				return err
+			}
+		}
+		if len(wrong) == 0 || len(live) == 0 {
+			break
+		}
+	}
+	v.Cells = int64(len(booked))
+	for _, cell := range slices.Sorted(maps.Keys(wrong)) {
+		v.violation("%s", wrong[cell])
+	}
+	if t.config.Workload == FlashSale {
+		t.checkSale(sold[0], live[0], v)
+	}
+	return nil
+}
+
+// availability is what the server says of a cell.
+type availability struct {
+	OnHand int64 `json:"on_hand"`
+	Held   int64
+}
+
+func (t *test) compare(cell int, a availability, asOf time.Time, onHand int64, live []*hold) string {
+	where := t.shop.skus[cell/len(t.shop.locations)].text + " at " + t.shop.locations[cell%len(t.shop.locations)].text
+	var units int64
+	for _, h := range live {
+		if h.expires <= asOf.UnixNano() {
+			continue
+		}
+		for _, l := range h.lines {
+			if t.cell(l) == cell {
+				units += int64(l.quantity)
+			}
+		}
+	}
+	switch {
+	case a.OnHand != onHand:
+		return fmt.Sprintf("%s: on hand is %d, and should be %d by what was acknowledged", where, a.OnHand, onHand)
+	case a.Held != units:
+		return fmt.Sprintf("%s: held is %d, and should be %d", where, a.Held, units)
+	case t.config.Workload != Till && t.config.Workload != Mixed && t.config.Workload != Replay && onHand < units:
+		return fmt.Sprintf("%s: oversold: %d units are promised and %d are there", where, units, onHand)
+	}
+	return ""
+}
+
+// query asks for cells.
+func (t *test) query(ctx context.Context, cells []int, each func(cell int, a availability, asOf time.Time)) error {
+	type pair struct {
+		SKU      string `json:"sku"`
+		Location string `json:"location"`
+	}
+	pairs := make([]pair, len(cells))
+	for i, cell := range cells {
+		pairs[i] = pair{t.shop.skus[cell/len(t.shop.locations)].text, t.shop.locations[cell%len(t.shop.locations)].text}
+	}
+	var answer struct {
+		Results []availability
+		AsOf    time.Time `json:"as_of"`
+	}
+	if err := t.api.json(ctx, http.MethodPost, "/v1/availability/query", map[string]any{"cells": pairs}, &answer); err != nil {
+		return err
+	}
+	if len(answer.Results) != len(cells) {
+		return errors.New("/v1/availability/query: it answers " + strconv.Itoa(len(answer.Results)) + " cells of " + strconv.Itoa(len(cells)))
+	}
+	for i, a := range answer.Results {
+		each(cells[i], a, answer.AsOf)
+	}
+	return nil
+}
+
+// checkSale proves that exactly the stock was sold.
+func (t *test) checkSale(sold int64, live []*hold, v *Verified) {
+	stock := t.config.Stock
+	v.Sale = fmt.Sprintf("%d units, %d buyers refused, %d units sold, %d held, %d left", stock, v.Refused, sold, len(live), stock-sold-int64(len(live)))
+	switch {
+	case sold+int64(len(live)) > stock:
+		v.violation("flash sale: %d units were sold and %d are held, of %d", sold, len(live), stock)
+	case t.config.Commit >= 1 && v.Refused > 0 && sold+int64(len(live)) < stock:
+		v.violation("flash sale: buyers were refused, and of %d units only %d were sold", stock, sold)
+	}
+}

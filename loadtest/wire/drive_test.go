@@ -1,0 +1,238 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// counter is an exchange that sends so many requests and sees to it that each comes to exactly one end.
+type counter struct {
+	t        *testing.T
+	path     func(n int) string
+	requests int
+	sent     int
+	answered map[string]int
+	failed   map[string]int
+	underway map[int]string
+	pause    time.Duration // between the first half of the requests and the second
+	half     time.Duration
+}
+
+func (c *counter) Next(connection int, now time.Duration, dst []byte) ([]byte, bool) {
+	if c.sent == c.requests || c.waits(now) > 0 {
+		return dst, false
+	}
+	if c.underway[connection] != "" {
+		c.t.Errorf("connection %d has a request under way", connection)
+	}
+	path := c.path(c.sent)
+	c.underway[connection] = path
+	if c.sent++; c.sent == c.requests/2 {
+		c.half = now
+	}
+	return fmt.Appendf(dst, "GET %s HTTP/1.1\r\nHost: test\r\n\r\n", path), true
+}
+
+func (c *counter) waits(now time.Duration) time.Duration {
+	if c.pause > 0 && c.sent == c.requests/2 {
+		return c.half + c.pause - now
+	}
+	return 0
+}
+
+func (c *counter) Wait(now time.Duration) (time.Duration, bool) {
+	return max(c.waits(now), 0), c.sent < c.requests
+}
+
+func (c *counter) Frame(in []byte) (int, error) { return FrameHTTP(in) }
+
+func (c *counter) Answered(connection int, _ time.Duration, in []byte) bool {
+	answer, err := ReadHTTP(in)
+	if err != nil || !bytes.Equal(bytes.TrimRight(answer.Body, "."), []byte(c.underway[connection])) {
+		c.t.Errorf("the answer to %q is %q, %v", c.underway[connection], in, err)
+	}
+	c.answered[c.underway[connection]]++
+	c.underway[connection] = ""
+	return !answer.Last()
+}
+
+func (c *counter) Failed(connection int, _ time.Duration, err error) {
+	if c.underway[connection] == "" {
+		c.t.Errorf("connection %d had nothing under way", connection)
+	}
+	switch {
+	case errors.Is(err, ErrTimeout):
+		c.failed["timeout"]++
+	case errors.Is(err, ErrClosed):
+		c.failed["closed"]++
+	default:
+		c.failed[err.Error()]++
+	}
+	c.underway[connection] = ""
+}
+
+func (c *counter) ended() (n int) {
+	for _, k := range c.answered {
+		n += k
+	}
+	for _, k := range c.failed {
+		n += k
+	}
+	return n
+}
+
+// drivers are the ways of driving that this system has.
+func drivers(t *testing.T, f func(t *testing.T, drive func(Target, Exchange) error)) {
+	t.Run("native", func(t *testing.T) { f(t, Drive) })
+	t.Run("portable", func(t *testing.T) { f(t, drivePortable) })
+}
+
+func newCounter(t *testing.T, requests int, path func(n int) string) *counter {
+	return &counter{t: t, path: path, requests: requests, answered: make(map[string]int), failed: make(map[string]int), underway: make(map[int]string)}
+}
+
+// echo answers with the path; what else it does, the path says.
+func echo(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/hang"):
+		<-r.Context().Done()
+		return
+	case strings.HasPrefix(r.URL.Path, "/close"):
+		w.Header().Set("Connection", "close")
+	case strings.HasPrefix(r.URL.Path, "/reset"):
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+		return
+	}
+	body := r.URL.Path
+	if strings.HasPrefix(r.URL.Path, "/large") {
+		body += strings.Repeat(".", 300<<10)
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	_, _ = w.Write([]byte(body))
+}
+
+func TestEveryRequestComesToOneEnd(t *testing.T) {
+	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
+		s := httptest.NewServer(http.HandlerFunc(echo))
+		defer s.Close()
+		kinds := []string{"/a", "/b", "/large", "/close", "/hang", "/reset"}
+		c := newCounter(t, 300, func(n int) string { return fmt.Sprintf("%s/%d", kinds[n%len(kinds)], n) })
+		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 7, Timeout: 150 * time.Millisecond}, c); err != nil {
+			t.Fatal(err)
+		}
+		if c.ended() != 300 || c.failed["timeout"] != 50 || c.failed["closed"] != 50 {
+			t.Errorf("of 300 requests %d came to an end; failed: %v", c.ended(), c.failed)
+		}
+		for path, n := range c.answered {
+			if n != 1 {
+				t.Errorf("%s was answered %d times", path, n)
+			}
+		}
+	})
+}
+
+// A connection that the server closes while nothing is under way costs no request.
+func TestAnIdleConnectionThatBreaksIsMadeAnew(t *testing.T) {
+	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
+		var open atomic.Int64
+		s := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+		s.Config.IdleTimeout = 50 * time.Millisecond
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				open.Add(1)
+			}
+		}
+		s.Start()
+		defer s.Close()
+		c := newCounter(t, 20, func(n int) string { return fmt.Sprintf("/a/%d", n) })
+		c.pause = 300 * time.Millisecond
+		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 1, Timeout: 5 * time.Second}, c); err != nil {
+			t.Fatal(err)
+		}
+		// The portable driver does not look at idle connections, and may lose the one request that finds it broken.
+		if len(c.answered)+len(c.failed) < 20 || len(c.failed) > 1 || open.Load() < 2 {
+			t.Errorf("%d were answered, failed %v, over %d connections", len(c.answered), c.failed, open.Load())
+		}
+	})
+}
+
+func TestTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(echo))
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	c := newCounter(t, 50, func(n int) string { return fmt.Sprintf("/large/%d", n) })
+	if err := Drive(Target{Address: s.Listener.Addr().String(), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}, Connections: 3, Timeout: 5 * time.Second}, c); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.answered) != 50 {
+		t.Errorf("%d of 50 were answered; failed: %v", len(c.answered), c.failed)
+	}
+	if err := Drive(Target{Address: s.Listener.Addr().String(), TLS: &tls.Config{}, Connections: 1, Timeout: time.Second}, c); err == nil {
+		t.Error("a certificate that nobody vouches for was taken")
+	}
+}
+
+// While the server is away the drive goes on trying, and finds it when it is back.
+func TestAServerThatComesBackIsFound(t *testing.T) {
+	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := ln.Addr().String()
+		first := &http.Server{Handler: http.HandlerFunc(echo)}
+		go func() { _ = first.Serve(ln) }()
+		second := &http.Server{Handler: http.HandlerFunc(echo)}
+		defer func() { _ = second.Close() }()
+		c := newCounter(t, 40, func(n int) string { return fmt.Sprintf("/a/%d", n) })
+		c.pause = 400 * time.Millisecond
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			_ = first.Close()
+			time.Sleep(100 * time.Millisecond)
+			ln, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = second.Serve(ln)
+		}()
+		if err := drive(Target{Address: address, Connections: 2, Timeout: 5 * time.Second}, c); err != nil {
+			t.Fatal(err)
+		}
+		if c.ended() != 40 || len(c.answered) < 36 {
+			t.Errorf("%d were answered, failed %v", len(c.answered), c.failed)
+		}
+	})
+}
+
+func TestNobodyListens(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
+		if err := drive(Target{Address: address, Connections: 2, Timeout: time.Second}, newCounter(t, 1, func(int) string { return "/" })); err == nil {
+			t.Error("there is no error")
+		}
+	})
+}
