@@ -115,8 +115,8 @@ func (r *Report) httpGet(c Config, dir string) error {
 		return err
 	}
 	defer bare.stop()
-	ours := &contender{name: "onhand", process: shop, load: load{shop.address, c.Connections, getRequest, httpAnswer("200")}}
-	theirs := &contender{name: "bare", process: bare, load: load{bare.address, c.Connections, getRequest, httpAnswer("200")}}
+	ours := &contender{name: "onhand", process: shop, load: load{shop.address, c.Connections, getRequest, httpAnswer(200)}}
+	theirs := &contender{name: "bare", process: bare, load: load{bare.address, c.Connections, getRequest, httpAnswer(200)}}
 	if err := contest(c.Rounds, c.Round, ours, theirs); err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (r *Report) httpReserve(c Config, dir string) error {
 	}
 	defer bare.stop()
 	one := func(name string, p *process, hot bool) *contender {
-		return &contender{name: name, process: p, load: load{p.address, c.Connections, reserveRequest(hot), httpAnswer("201")}}
+		return &contender{name: name, process: p, load: load{p.address, c.Connections, reserveRequest(hot), httpAnswer(201)}}
 	}
 	spread, hot, limit := one("onhand", shop, false), one("onhand, hot", shop, true), one("bare", bare, false)
 	contenders := []*contender{spread, hot, limit}

@@ -1,16 +1,19 @@
 package bench
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
-	"strconv"
+	"sync"
 	"time"
+
+	"onhand/loadtest/wire"
 )
 
 // load is a closed loop over raw connections: each sends a request, reads the answer, and sends the next. It has to be far
-// cheaper than the server that it measures, as both run on the same processors; hence load_linux.go.
+// cheaper than the server that it measures, as both run on the same processors; hence package wire.
 type load struct {
 	address     string
 	connections int
@@ -19,6 +22,70 @@ type load struct {
 	// answer reads the next answer from in, which may hold more than it, and returns its length; 0 = it is not whole yet.
 	answer func(in []byte) (n int, err error)
 }
+
+// run loads a server for a while: as many threads as there are processors share the connections.
+func (l *load) run(p *process, seed uint64, d time.Duration) (*result, error) {
+	threads := min(runtime.NumCPU(), l.connections)
+	loops, errs := make([]*loop, threads), make([]error, threads)
+	var wg sync.WaitGroup
+	before, err := p.cpu()
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	for i := range loops {
+		mine := (i+1)*l.connections/threads - i*l.connections/threads
+		loops[i] = &loop{load: l, random: rand.New(rand.NewPCG(seed, uint64(i))), length: d, sent: make([]time.Duration, mine),
+			latency: make([]time.Duration, 0, 1<<20)}
+		wg.Go(func() {
+			errs[i] = wire.Drive(wire.Target{Address: l.address, Connections: mine, Timeout: 30 * time.Second}, loops[i])
+		})
+	}
+	wg.Wait()
+	r := &result{took: time.Since(begun)}
+	for i, one := range loops {
+		r.latency = append(r.latency, one.latency...)
+		errs[i] = errors.Join(errs[i], one.failed)
+	}
+	r.requests = len(r.latency)
+	after, err := p.cpu()
+	r.cpu = after - before
+	if err = errors.Join(append(errs, err)...); err == nil && r.requests == 0 {
+		err = errors.New("no request was answered")
+	}
+	return r, err
+}
+
+// loop is the part of a load that one thread drives: an exchange of wire.
+type loop struct {
+	*load
+	random  *rand.Rand
+	length  time.Duration
+	sent    []time.Duration // by connection
+	latency []time.Duration
+	failed  error
+}
+
+func (l *loop) Next(connection int, now time.Duration, dst []byte) ([]byte, bool) {
+	if now >= l.length || l.failed != nil {
+		return dst, false
+	}
+	l.sent[connection] = now
+	return l.request(dst, l.random), true
+}
+
+func (l *loop) Wait(now time.Duration) (time.Duration, bool) {
+	return 0, now < l.length && l.failed == nil
+}
+
+func (l *loop) Frame(in []byte) (int, error) { return l.answer(in) }
+
+func (l *loop) Answered(connection int, now time.Duration, _ []byte) bool {
+	l.latency = append(l.latency, now-l.sent[connection])
+	return true
+}
+
+func (l *loop) Failed(_ int, _ time.Duration, err error) { l.failed = err }
 
 // result is what a round of load has measured.
 type result struct {
@@ -40,30 +107,17 @@ func quantile(latency []time.Duration, q float64) time.Duration {
 	return latency[min(int(q*float64(len(latency))), len(latency)-1)]
 }
 
-// httpAnswer reads an HTTP answer with a Content-Length and refuses one whose status is not the wanted one.
-func httpAnswer(status string) func(in []byte) (int, error) {
+// httpAnswer reads an HTTP answer and refuses one whose status is not the wanted one.
+func httpAnswer(status int) func(in []byte) (int, error) {
 	return func(in []byte) (int, error) {
-		head := bytes.Index(in, []byte("\r\n\r\n"))
-		if head < 0 {
-			return 0, nil
+		n, err := wire.FrameHTTP(in)
+		if n == 0 || err != nil {
+			return 0, err
 		}
-		if len(in) < 12 || string(in[9:12]) != status {
-			return 0, fmt.Errorf("answered %q, want status %s", in[:min(len(in), 600)], status)
+		if answer, err := wire.ReadHTTP(in[:n]); err != nil || answer.Status != status {
+			return 0, fmt.Errorf("answered %q, want status %d", in[:min(n, 600)], status)
 		}
-		const name = "Content-Length: "
-		at := bytes.Index(in[:head], []byte(name))
-		if at < 0 {
-			return 0, fmt.Errorf("an answer without Content-Length: %q", in[:head])
-		}
-		digits := in[at+len(name) : head]
-		if i := bytes.IndexByte(digits, '\r'); i >= 0 {
-			digits = digits[:i]
-		}
-		n, err := strconv.Atoi(string(digits))
-		if total := head + 4 + n; err != nil || len(in) >= total {
-			return head + 4 + n, err
-		}
-		return 0, nil
+		return n, nil
 	}
 }
 

@@ -139,8 +139,8 @@ func readMix(mix string) (shares, error) {
 	return all, nil
 }
 
-// check refuses what makes no sense, and fills in what was left out.
-func (c *Config) check() error {
+// Check refuses what makes no sense, and fills in what was left out.
+func (c *Config) Check() error {
 	base, err := url.Parse(c.To)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || strings.Trim(base.Path, "/") != "" {
 		return fmt.Errorf("the address is %q, want one such as http://127.0.0.1:8080", c.To)

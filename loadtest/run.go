@@ -46,7 +46,7 @@ type test struct {
 }
 
 func prepare(ctx context.Context, c Config, watch Watcher) (*test, error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	if watch.Progress == nil {

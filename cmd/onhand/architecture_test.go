@@ -26,8 +26,8 @@ var arrows = []arrow{
 	{"engine/hours", nil}, // it knows of no stock
 	{"engine", []string{"engine/internal", "engine/hours"}},
 	{"server", []string{"engine"}},
-	{"bench", []string{"engine"}},
-	{"loadtest", nil}, // it knows a server by its HTTP only
+	{"bench", []string{"engine", "loadtest"}},
+	{"loadtest", []string{"loadtest"}}, // it knows a server by its HTTP only
 	{"cmd", []string{"cmd", "bench", "loadtest", "server", "engine"}},
 }
 

@@ -99,6 +99,10 @@ func (c *loadtestCommand) Run(s *streams) error {
 			return exitError{err, exitUsage}
 		}
 	}
+	config := c.config()
+	if err := config.Check(); err != nil {
+		return exitError{fmt.Errorf("loadtest: %w", err), exitUsage}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second ^C ends the program at once
@@ -106,9 +110,9 @@ func (c *loadtestCommand) Run(s *streams) error {
 	var r *loadtest.Result
 	var err error
 	if c.FindLimit > 0 {
-		r, err = loadtest.FindLimit(ctx, c.config(), c.FindLimit, show.watcher(), show.trial)
+		r, err = loadtest.FindLimit(ctx, config, c.FindLimit, show.watcher(), show.trial)
 	} else {
-		r, err = loadtest.Run(ctx, c.config(), show.watcher())
+		r, err = loadtest.Run(ctx, config, show.watcher())
 	}
 	show.close()
 	if r == nil {
