@@ -79,22 +79,36 @@ func getRequest(dst []byte, r *rand.Rand) []byte {
 	return append(dst, " HTTP/1.1\r\nHost: bench\r\n\r\n"...)
 }
 
-// reserveRequest returns a maker of requests for one line each: of a random SKU and store, or always the same.
-func reserveRequest(hot bool) func(dst []byte, r *rand.Rand) []byte {
+// cell is one of the shop's.
+type cell struct{ sku, location int }
+
+// drawer yields the cells that a reservation asks for, one unit of each.
+type drawer func(r *rand.Rand) []cell
+
+func anyCell(r *rand.Rand) cell   { return cell{r.IntN(shopSKUs), r.IntN(shopLocations)} }
+func oneCell(r *rand.Rand) []cell { return []cell{anyCell(r)} }
+func hotCell(*rand.Rand) []cell   { return []cell{{0, 0}} }
+func threeCells(r *rand.Rand) []cell { // of different SKUs at one location
+	c, step := anyCell(r), 1+r.IntN(shopSKUs/3)
+	return []cell{c, {(c.sku + step) % shopSKUs, c.location}, {(c.sku + 2*step) % shopSKUs, c.location}}
+}
+
+// reserveRequest returns a maker of reservations of the cells that draw yields.
+func reserveRequest(draw drawer) func(dst []byte, r *rand.Rand) []byte {
 	return func(dst []byte, r *rand.Rand) []byte {
-		sku, location := 0, 0
-		if !hot {
-			sku, location = r.IntN(shopSKUs), r.IntN(shopLocations)
+		body := append(make([]byte, 0, 256), `{"lines":[`...) // stays on the stack: the maker is shared by threads
+		for i, c := range draw(r) {
+			if i > 0 {
+				body = append(body, ',')
+			}
+			body = appendSKU(append(body, `{"sku":"`...), c.sku)
+			body = appendLocation(append(body, `","location":"`...), c.location)
+			body = append(body, `","quantity":1}`...)
 		}
-		const form = `{"lines":[{"sku":"SKU-0000000","location":"store-0000","quantity":1}],"expires_in":900}`
+		body = append(body, `],"expires_in":900}`...)
 		dst = append(dst, "POST /v1/reservations HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: "...)
-		dst = strconv.AppendInt(dst, int64(len(form)), 10)
-		dst = append(dst, "\r\n\r\n"...)
-		dst = append(dst, `{"lines":[{"sku":"`...)
-		dst = appendSKU(dst, sku)
-		dst = append(dst, `","location":"`...)
-		dst = appendLocation(dst, location)
-		return append(dst, `","quantity":1}],"expires_in":900}`...)
+		dst = strconv.AppendInt(dst, int64(len(body)), 10)
+		return append(append(dst, "\r\n\r\n"...), body...)
 	}
 }
 
@@ -115,8 +129,8 @@ func (r *Report) httpGet(c Config, dir string) error {
 		return err
 	}
 	defer bare.stop()
-	ours := &contender{name: "onhand", process: shop, load: load{shop.address, c.Connections, getRequest, httpAnswer(200)}}
-	theirs := &contender{name: "bare", process: bare, load: load{bare.address, c.Connections, getRequest, httpAnswer(200)}}
+	ours := &contender{name: "onhand", process: shop, load: load{address: shop.address, connections: c.Connections, request: getRequest, answer: httpAnswer(200)}}
+	theirs := &contender{name: "bare", process: bare, load: load{address: bare.address, connections: c.Connections, request: getRequest, answer: httpAnswer(200)}}
 	if err := contest(c.Rounds, c.Round, ours, theirs); err != nil {
 		return err
 	}
@@ -140,19 +154,22 @@ func (r *Report) httpReserve(c Config, dir string) error {
 		return err
 	}
 	defer bare.stop()
-	one := func(name string, p *process, hot bool) *contender {
-		return &contender{name: name, process: p, load: load{p.address, c.Connections, reserveRequest(hot), httpAnswer(201)}}
+	one := func(name string, p *process, draw drawer) *contender {
+		return &contender{name: name, process: p, load: load{address: p.address, connections: c.Connections, request: reserveRequest(draw), answer: httpAnswer(201)}}
 	}
-	spread, hot, limit := one("onhand", shop, false), one("onhand, hot", shop, true), one("bare", bare, false)
+	spread, hot, limit := one("onhand", shop, oneCell), one("onhand, hot", shop, hotCell), one("bare", bare, oneCell)
 	contenders := []*contender{spread, hot, limit}
 	var peer *contender
-	redis, why, err := startRedis(dir)
+	redis, why, err := startRedis(dir, "always")
 	if err != nil {
 		return err
 	}
 	if redis != nil {
 		defer redis.stop()
-		peer = &contender{name: "Redis", process: redis.process, load: load{redis.address, c.Connections, redisReserve(redis), redisAnswer}}
+		if err := redis.stock(); err != nil {
+			return err
+		}
+		peer = &contender{name: "Redis", process: redis.process, load: load{address: redis.address, connections: c.Connections, request: redisReserve(redis, oneCell), answer: redisAnswer}}
 		contenders = append(contenders, peer)
 	}
 	if err := contest(c.Rounds, c.Round, contenders...); err != nil {

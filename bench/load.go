@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -21,6 +22,8 @@ type load struct {
 	request func(dst []byte, r *rand.Rand) []byte
 	// answer reads the next answer from in, which may hold more than it, and returns its length; 0 = it is not whole yet.
 	answer func(in []byte) (n int, err error)
+	// greet, where there is one, talks to the server on each new connection.
+	greet func(net.Conn) error
 }
 
 // run loads a server for a while: as many threads as there are processors share the connections.
@@ -38,7 +41,7 @@ func (l *load) run(p *process, seed uint64, d time.Duration) (*result, error) {
 		loops[i] = &loop{load: l, random: rand.New(rand.NewPCG(seed, uint64(i))), length: d, sent: make([]time.Duration, mine),
 			latency: make([]time.Duration, 0, 1<<20)}
 		wg.Go(func() {
-			errs[i] = wire.Drive(wire.Target{Address: l.address, Connections: mine, Timeout: 30 * time.Second}, loops[i])
+			errs[i] = wire.Drive(wire.Target{Address: l.address, Connections: mine, Timeout: 30 * time.Second, Greet: l.greet}, loops[i])
 		})
 	}
 	wg.Wait()

@@ -210,7 +210,7 @@ func (r *Report) httpNear(c Config, dir string) error {
 		return err
 	}
 	defer shop.stop()
-	redis, why, err := startRedis(dir)
+	redis, why, err := startRedis(dir, "always")
 	if err != nil {
 		return err
 	}
@@ -220,11 +220,11 @@ func (r *Report) httpNear(c Config, dir string) error {
 	if err := putStores(address, redis); err != nil {
 		return err
 	}
-	locations := &contender{name: "onhand", process: shop, load: load{address, c.Connections, nearRequest("/v1/locations?limit=10&radius_km=50&near="), httpAnswer(200)}}
+	locations := &contender{name: "onhand", process: shop, load: load{address: address, connections: c.Connections, request: nearRequest("/v1/locations?limit=10&radius_km=50&near="), answer: httpAnswer(200)}}
 	contenders := []*contender{locations}
 	var peer *contender
 	if redis != nil {
-		peer = &contender{name: "Redis", process: redis.process, load: load{redis.address, c.Connections, redisNear, redisList}}
+		peer = &contender{name: "Redis", process: redis.process, load: load{address: redis.address, connections: c.Connections, request: redisNear, answer: redisList}}
 		contenders = append(contenders, peer)
 	}
 	if err := contest(c.Rounds, c.Round, contenders...); err != nil {
@@ -251,8 +251,8 @@ func (r *Report) httpNear(c Config, dir string) error {
 	}
 	defer bare.stop()
 	path := "/v1/availability/SKU-0000000?limit=10&near="
-	ours := &contender{name: "onhand", process: shop, load: load{address, c.Connections, nearRequest(path), httpAnswer(200)}}
-	theirs := &contender{name: "bare", process: bare, load: load{bare.address, c.Connections, nearRequest(path), httpAnswer(200)}}
+	ours := &contender{name: "onhand", process: shop, load: load{address: address, connections: c.Connections, request: nearRequest(path), answer: httpAnswer(200)}}
+	theirs := &contender{name: "bare", process: bare, load: load{address: bare.address, connections: c.Connections, request: nearRequest(path), answer: httpAnswer(200)}}
 	if err := contest(c.Rounds, c.Round, ours, theirs); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -15,11 +16,16 @@ type process struct {
 	cmd     *exec.Cmd
 	output  bytes.Buffer
 	address string
+	family  bool // its children work for it
 }
 
 // start runs a program and waits until it accepts connections at address.
 func start(address, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), address: address}
+	return startCommand(address, exec.Command(program, args...))
+}
+
+func startCommand(address string, cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, address: address}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	dieWithParent(p.cmd)
 	if err := p.cmd.Start(); err != nil {
@@ -33,7 +39,7 @@ func start(address, program string, args ...string) (*process, error) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	p.stop()
-	return nil, fmt.Errorf("%s does not listen on %s: %s", filepath.Base(program), address, p.output.String())
+	return nil, fmt.Errorf("%s does not listen on %s: %s", filepath.Base(cmd.Path), address, p.output.String())
 }
 
 // stop ends the process.
@@ -50,6 +56,12 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-done
 	}
+}
+
+// subdirectory makes a directory in another one.
+func subdirectory(dir, name string) (string, error) {
+	sub := filepath.Join(dir, name)
+	return sub, os.Mkdir(sub, 0o700)
 }
 
 // freeAddress returns a loopback address that nobody listens on.

@@ -1,33 +1,22 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
+	"time"
 )
 
-// redisScript is a reservation as shops write it: check what is left of the cell, count it as held, keep the hold with
-// its line, and note its deadline for a sweeper. It answers 1, or 0 where too little is left. The stock is loaded by
-// the same script's first use of a cell, so that loading needs no second one.
+// redisScript is a reservation as shops write it.
 //
-//	KEYS  cell, hold, deadlines    ARGV  quantity, deadline (ms), on hand at first
-const redisScript = `
-local on_hand = redis.call('HGET', KEYS[1], 'on_hand')
-if not on_hand then
-  on_hand = ARGV[3]
-  redis.call('HSET', KEYS[1], 'on_hand', on_hand, 'held', 0)
-end
-local held = redis.call('HGET', KEYS[1], 'held')
-if tonumber(on_hand) - tonumber(held) < tonumber(ARGV[1]) then return 0 end
-redis.call('HINCRBY', KEYS[1], 'held', ARGV[1])
-redis.call('HSET', KEYS[2], 'cell', KEYS[1], 'quantity', ARGV[1])
-redis.call('ZADD', KEYS[3], ARGV[2], KEYS[2])
-return 1
-`
+//go:embed redis_reserve.lua
+var redisScript string
 
 // redisProcess is a Redis server with the script loaded.
 type redisProcess struct {
@@ -35,8 +24,9 @@ type redisProcess struct {
 	sha string
 }
 
-// startRedis starts a Redis that syncs its log after every event loop, or says why there is none.
-func startRedis(dir string) (*redisProcess, string, error) {
+// startRedis starts a Redis that syncs its log as said (always: after every round of its event loop; everysec), or says why
+// there is none.
+func startRedis(dir, sync string) (*redisProcess, string, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, "redis-server is not installed", nil
@@ -47,7 +37,7 @@ func startRedis(dir string) (*redisProcess, string, error) {
 	}
 	_, port, _ := net.SplitHostPort(address)
 	p, err := start(address, program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no", "--loglevel", "warning")
+		"--appendonly", "yes", "--appendfsync", sync, "--no-appendfsync-on-rewrite", "no", "--loglevel", "warning")
 	if err != nil {
 		return nil, "", err
 	}
@@ -95,22 +85,94 @@ func redisCommand(dst []byte, words ...string) []byte {
 	return dst
 }
 
-func redisReserve(p *redisProcess) func(dst []byte, r *rand.Rand) []byte {
+// deadlineMS is when the reservations of the bench end, in ms since 1970: not before it is over.
+var deadlineMS = strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
+
+// redisReserve returns a maker of reservations of the cells that draw yields.
+func redisReserve(p *redisProcess, draw drawer) func(dst []byte, r *rand.Rand) []byte {
 	return func(dst []byte, r *rand.Rand) []byte {
-		cell := skuName(r.IntN(shopSKUs)) + "@" + locationName(r.IntN(shopLocations))
-		hold := strconv.FormatUint(r.Uint64(), 36)
-		return redisCommand(dst, "EVALSHA", p.sha, "3", cell, "hold:"+hold, "deadlines", "1", "1790000000000", strconv.Itoa(shopOnHand))
+		cells := draw(r)
+		words := []string{"EVALSHA", p.sha, strconv.Itoa(2 + len(cells)), "deadlines", "hold:" + strconv.FormatUint(r.Uint64(), 36)}
+		for _, c := range cells {
+			words = append(words, redisCell(c))
+		}
+		words = append(words, strconv.FormatInt(time.Now().UnixMilli(), 10), deadlineMS)
+		for range cells {
+			words = append(words, "1")
+		}
+		return redisCommand(dst, words...)
 	}
 }
 
-// redisAnswer reads the script's answer.
+func redisCell(c cell) string { return skuName(c.sku) + "@" + locationName(c.location) }
+
+// redisAnswer reads the script's answer: 0, or the number of the line that too little is left of.
 func redisAnswer(in []byte) (int, error) {
 	end := bytes.Index(in, []byte("\r\n"))
 	if end < 0 {
 		return 0, nil
 	}
-	if string(in[:end]) != ":1" {
+	if string(in[:end]) != ":0" {
 		return 0, fmt.Errorf("the answer of Redis is %q", in[:end])
 	}
 	return end + 2, nil
+}
+
+func redisRead(dst []byte, r *rand.Rand) []byte {
+	return redisCommand(dst, "HMGET", redisCell(anyCell(r)), "on_hand", "held")
+}
+
+// redisPair reads the answer to redisRead: two numbers, as strings.
+func redisPair(in []byte) (int, error) {
+	if len(in) < 4 {
+		return 0, nil
+	}
+	if string(in[:4]) != "*2\r\n" {
+		return 0, fmt.Errorf("the answer of Redis is %q", in)
+	}
+	at := 4
+	for range 2 {
+		end := bytes.Index(in[at:], []byte("\r\n"))
+		if end < 0 {
+			return 0, nil
+		}
+		length, err := strconv.Atoi(string(in[at+1 : at+end]))
+		if err != nil || in[at] != '$' || length < 0 {
+			return 0, fmt.Errorf("the answer of Redis is %q", in)
+		}
+		if at += end + 2 + length + 2; at > len(in) {
+			return 0, nil
+		}
+	}
+	return at, nil
+}
+
+// stock gives Redis the cells of the shop.
+func (p *redisProcess) stock() (err error) {
+	conn, err := net.Dial("tcp", p.address)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	answers := bufio.NewReader(conn)
+	onHand := strconv.Itoa(shopOnHand)
+	for sku := range shopSKUs {
+		var out []byte
+		for location := range shopLocations {
+			out = redisCommand(out, "HSET", redisCell(cell{sku, location}), "on_hand", onHand, "held", "0")
+		}
+		if _, err := conn.Write(out); err != nil {
+			return err
+		}
+		for range shopLocations {
+			line, err := answers.ReadString('\n')
+			if err != nil {
+				return err
+			}
+			if line[0] != ':' {
+				return fmt.Errorf("the answer of Redis is %q", line)
+			}
+		}
+	}
+	return nil
 }

@@ -36,6 +36,9 @@ func (r *Report) note(name string, v spread, unit string) {
 	r.add(Row{Name: name, Value: v, Unit: unit, Passed: true})
 }
 
+// heading begins a group of rows.
+func (r *Report) heading(text string) { fmt.Fprintf(r.out, "\n%s\n", text) }
+
 // skip says what was not measured, and why.
 func (r *Report) skip(name, why string) {
 	r.add(Row{Name: name, Note: "not measured: " + why, Passed: true})

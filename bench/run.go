@@ -31,6 +31,7 @@ var parts = []struct {
 	{"near", (*Report).near},
 	{"nearhttp", (*Report).httpNear},
 	{"scale", (*Report).scale},
+	{"peers", (*Report).peers},
 }
 
 // Parts lists the names of what can be measured.
