@@ -14,31 +14,38 @@ type Config struct {
 	Rounds      int
 	Round       time.Duration
 	Connections int
+	Plots       string // where charts are drawn; "" for none
 }
 
 // parts are what there is to measure, in the order in which it is.
 var parts = []struct {
 	name    string
 	measure func(r *Report, c Config, dir string) error
+	apart   bool // only where it is asked for
 }{
-	{"get", (*Report).httpGet},
-	{"reserve", (*Report).httpReserve},
-	{"read", (*Report).reads},
-	{"callers", (*Report).reserves},
-	{"batches", (*Report).batches},
-	{"checkpoints", (*Report).checkpoints},
-	{"expiry", (*Report).expiry},
-	{"near", (*Report).near},
-	{"nearhttp", (*Report).httpNear},
-	{"scale", (*Report).scale},
-	{"peers", (*Report).peers},
+	{"get", (*Report).httpGet, false},
+	{"reserve", (*Report).httpReserve, false},
+	{"limits", (*Report).limits, false},
+	{"loader", (*Report).loader, false},
+	{"read", (*Report).reads, false},
+	{"callers", (*Report).reserves, false},
+	{"batches", (*Report).batches, false},
+	{"checkpoints", (*Report).checkpoints, false},
+	{"expiry", (*Report).expiry, false},
+	{"near", (*Report).near, false},
+	{"nearhttp", (*Report).httpNear, false},
+	{"scale", (*Report).scale, false},
+	{"peers", (*Report).peers, true},
+	{"sweep", (*Report).sweep, true},
 }
 
-// Parts lists the names of what can be measured.
-func Parts() []string {
-	names := make([]string, len(parts))
+// Parts lists the names of what can be measured: all, or without what is measured only where it is asked for.
+func Parts(all bool) []string {
+	var names []string
 	for i := range parts {
-		names[i] = parts[i].name
+		if all || !parts[i].apart {
+			names = append(names, parts[i].name)
+		}
 	}
 	return names
 }
@@ -59,5 +66,5 @@ func (r *Report) Run(name string, c Config) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there is no part %q, only %v", name, Parts())
+	return fmt.Errorf("there is no part %q, only %v", name, Parts(true))
 }

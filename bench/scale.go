@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"onhand/engine"
@@ -28,18 +29,29 @@ type StepResult struct {
 	Bytes   int64         // memory taken by what the step added
 	Took    time.Duration // by what the step is about
 	Records uint64
+	Sweep   SweepResult
 }
+
+// runStep runs a step in a process of its own and returns what it wrote.
+func runStep(program, name, dir string) ([]byte, error) {
+	cmd := exec.Command(program, "bench-step", name, dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return out, err
+}
+
+func readStep(out []byte) (s StepResult, err error) { return s, json.Unmarshal(out, &s) }
 
 func (r *Report) scale(c Config, dir string) error {
 	step := func(name string) (StepResult, error) {
-		cmd := exec.Command(c.Program, "bench-step", name, dir)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
+		out, err := runStep(c.Program, name, dir)
 		if err != nil {
-			return StepResult{}, fmt.Errorf("%s: %w", name, err)
+			return StepResult{}, err
 		}
-		var result StepResult
-		return result, json.Unmarshal(out, &result)
+		return readStep(out)
 	}
 	one := func(v float64) spread { return spread{v, v, v} }
 	cells, err := step("cells")
@@ -57,6 +69,7 @@ func (r *Report) scale(c Config, dir string) error {
 		return err
 	}
 	r.atMost("restart, 20 M cells and 5 M live reservations", one(restart.Took.Seconds()), 10, "s to ready")
+	r.note("restart ÷ copying as many bytes of memory", one(restart.Took.Seconds()*copySpeed()/float64(cells.Bytes+holds.Bytes)), "×")
 	if _, err := step("tail"); err != nil {
 		return err
 	}
@@ -68,12 +81,15 @@ func (r *Report) scale(c Config, dir string) error {
 	return nil
 }
 
-// RunStep runs one step of scale and writes its result to out.
+// RunStep runs one step of a measurement, in a directory or against the address of a server, and writes its result to out.
 func RunStep(name, dir string, out io.Writer) error {
 	steps := map[string]func(string) (StepResult, error){
-		"cells": stepCells, "holds": stepHolds, "restart": stepRestart, "tail": stepTail, "replay": stepReplay,
+		"cells": stepCells, "holds": stepHolds, "restart": stepRestart, "tail": stepTail, "replay": stepReplay, "client": stepClient,
 	}
 	step, ok := steps[name]
+	if what, sweep := strings.CutPrefix(name, "sweep-"); sweep {
+		step, ok = func(dir string) (StepResult, error) { return stepSweep(what, dir) }, true
+	}
 	if !ok {
 		return fmt.Errorf("there is no step %q", name)
 	}

@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"onhand/engine/internal/stock"
@@ -83,11 +83,9 @@ func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after u
 	if !ok {
 		return dst, 0, 0, unknown(KindSKU, sku)
 	}
-	type at struct {
-		location uint32
-		view     stock.Cell
-	}
-	var found []at
+	found := pages.Get().(*page)
+	defer pages.Put(found)
+	found.views, found.order = found.views[:0], found.order[:0]
 	// A location that was deleted takes its cells with it, and so must count as a change too.
 	_, sequence = e.stock.Default(s)
 	sequence = max(sequence, e.lastDeletion.Load())
@@ -100,23 +98,36 @@ func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after u
 	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
 		latest = max(latest, view.Sequence)
 		if location > after && view.Available() >= minimum {
-			found = append(found, at{location, view})
+			found.order = append(found.order, uint64(location)<<32|uint64(len(found.views)))
+			found.views = append(found.views, view)
 		}
 		return true
 	})
 	if err := e.settle(max(latest, e.lastDeletion.Load())); err != nil {
 		return dst, 0, 0, err
 	}
-	slices.SortFunc(found, func(a, b at) int { return cmp.Compare(a.location, b.location) })
-	if len(found) > limit {
-		found = found[:limit]
-		next = found[limit-1].location
+	slices.Sort(found.order)
+	order := found.order
+	if len(order) > limit {
+		order = order[:limit]
+		next = uint32(order[limit-1] >> 32)
 	}
-	for i := range found {
-		dst = append(dst, e.cellFrom(s, found[i].location, &found[i].view))
+	dst = slices.Grow(dst, len(order))
+	for _, at := range order {
+		dst = append(dst, e.cellFrom(s, uint32(at>>32), &found.views[uint32(at)]))
 	}
 	return dst, sequence, next, nil
 }
+
+// page is what AvailabilityPage finds, kept for the next call: the commonest question should not cost an allocation for
+// each location. The cells of a SKU lie in the order of a hash, so they are sorted, by numbers that hold a location and
+// where its view is: sorting the views themselves took a third of the time.
+type page struct {
+	views []stock.Cell
+	order []uint64 // location<<32 | index in views
+}
+
+var pages = sync.Pool{New: func() any { return new(page) }}
 
 // AvailabilityAt is AvailabilityEverywhere at the locations named, in their order; those that do not stock the SKU are in
 // the answer too, unless minimum leaves them out.

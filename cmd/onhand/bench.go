@@ -15,7 +15,8 @@ type benchCommand struct {
 	Round       time.Duration `help:"Length of a round." default:"3s"`
 	Connections int           `help:"Connections of the HTTP measurements." default:"64"`
 	Dir         string        `help:"Where databases are made; default: the system's temporary directory." type:"path"`
-	Only        []string      `help:"Measure only these: get, reserve, read, callers, batches, checkpoints, expiry, scale."`
+	Only        []string      `help:"Measure only these: get, reserve, limits, loader, read, callers, batches, checkpoints, expiry, near, nearhttp, scale; and peers (Redis, PostgreSQL) and sweep, which are measured only where asked for."`
+	Plots       string        `help:"Directory for the charts of sweep, as SVG." type:"path" placeholder:"DIR"`
 }
 
 // Run measures and prints a table of ratios and figures beside their bars.
@@ -24,10 +25,10 @@ func (c *benchCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	config := bench.Config{Program: program, Dir: c.Dir, Rounds: c.Rounds, Round: c.Round, Connections: c.Connections}
+	config := bench.Config{Program: program, Dir: c.Dir, Rounds: c.Rounds, Round: c.Round, Connections: c.Connections, Plots: c.Plots}
 	r := bench.NewReport(s.out)
 	if len(c.Only) == 0 {
-		c.Only = bench.Parts()
+		c.Only = bench.Parts(false)
 	}
 	for _, part := range c.Only {
 		if err := r.Run(part, config); err != nil {
