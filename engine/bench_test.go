@@ -83,6 +83,20 @@ func BenchmarkAvailability(b *testing.B) {
 	}
 }
 
+// BenchmarkAvailabilityEverywhere reads a random SKU at all of its 500 locations.
+func BenchmarkAvailabilityEverywhere(b *testing.B) {
+	c := newCatalogue(b, 1000, 500, 1_000_000)
+	r := rand.New(rand.NewPCG(1, 2))
+	var cells []engine.Cell
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if cells, _, err = c.engine.AvailabilityEverywhere(cells[:0], c.skus[r.IntN(len(c.skus))], 0); err != nil || len(cells) != len(c.locations) {
+			b.Fatal(len(cells), err)
+		}
+	}
+}
+
 // BenchmarkReserve makes durable reservations of one line from 1,024 callers: each on a SKU of its own choice, or all
 // on one.
 func BenchmarkReserve(b *testing.B) {
