@@ -3,12 +3,13 @@
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 FUZZTIME ?= 10s
+MINUTES  ?= 10
 # The race detector needs a C compiler; without one, Go says CGO_ENABLED=0 and the tests run without it.
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # promtool without the cloud clients that only service discovery needs: a minute to build instead of ten.
 TOOL     := GOFLAGS="$(GOFLAGS) -tags=remove_all_sd" go tool -modfile=.tools/go.mod
 
-.PHONY: help build demo test bench lint fmt fuzz cover check-docs clean
+.PHONY: help build demo test bench bench-peers bench-sweep soak lint fmt fuzz cover check-docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,15 @@ test: ## vet and test everything
 bench: build ## Go benchmarks, then ratios beside limits and peers (some minutes; leave the machine alone)
 	go test -run '^$$' -bench . -benchmem ./...
 	bin/onhand bench
+
+bench-peers: build ## the same work for onhand, Redis 7 and PostgreSQL 15, where these are installed (ten minutes)
+	bin/onhand bench --only peers
+
+bench-sweep: build ## how cost grows with size, with charts into docs/benchmarks
+	bin/onhand bench --only sweep --plots docs/benchmarks
+
+soak: build ## a mixed load with checkpoints, expiry and restarts for MINUTES (10)
+	bin/onhand bench --soak $(MINUTES)m
 
 lint: ## format, tidiness, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: make fmt"; exit 1; }

@@ -57,7 +57,10 @@ type Config struct {
 
 	Seed          uint64 `json:"seed"`
 	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one
-	Keep          bool   `json:"keep"`           // what the run has made stays on the server
+	// Remembered is how long the server remembers reservations that have ended: its --window-age. One that ended earlier and
+	// is not there is no violation.
+	Remembered time.Duration `json:"remembered_ns"`
+	Keep       bool          `json:"keep"` // what the run has made stays on the server
 }
 
 // Workloads.
@@ -159,6 +162,9 @@ func (c *Config) Check() error {
 	if c.Release < 0 {
 		c.Release = min(0.2, 1-c.Commit)
 	}
+	if c.Remembered == 0 {
+		c.Remembered = 24 * time.Hour
+	}
 	if c.From == 0 {
 		c.From = c.Rate / 10
 	}
@@ -174,7 +180,7 @@ func (c *Config) Check() error {
 		{"on-hand", float64(c.OnHand), 0, 1e15}, {"lines", float64(c.Lines), 1, min(linesMax, float64(c.SKUs))},
 		{"basket-lines", float64(c.BasketLines), 1, min(linesMax, float64(c.SKUs))}, {"commit", c.Commit, 0, 1}, {"release", c.Release, 0, 1},
 		{"commit and release together", c.Commit + c.Release, 0, 1 + 1e-9}, {"think in seconds", c.Think.Seconds(), 0, 86400},
-		{"hold in seconds", c.Hold.Seconds(), 1, 31 * 86400}, {"stock", float64(c.Stock), 0, 1e9}, {"speed", c.Speed, 0, 1e9}, {"cover", c.Cover, 0, 1000},
+		{"hold in seconds", c.Hold.Seconds(), 1, 31 * 86400}, {"stock", float64(c.Stock), 0, 1e9}, {"remembered in seconds", c.Remembered.Seconds(), 1, 1e9}, {"speed", c.Speed, 0, 1e9}, {"cover", c.Cover, 0, 1000},
 	} {
 		if !(limit.value >= limit.low && limit.value <= limit.top) {
 			return fmt.Errorf("%s is %g, want from %g to %g", limit.name, limit.value, limit.low, limit.top)

@@ -17,7 +17,8 @@ type hold struct {
 	state   holdState
 	unsure  bool // the last request about it has had no answer
 	intent  operation
-	expires int64 // Unix time, ns
+	expires int64 // Unix time, ns, the server's
+	ended   int64 // Unix time, ns, ours: when it was committed or released
 	lines   []line
 }
 

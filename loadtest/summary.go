@@ -76,6 +76,9 @@ func (r *Result) verified(p *printer) {
 	if v.ViolationCount == 0 {
 		p.printf("Verified: %d reservations (%d committed, %d released, %d expired, %d held) and %d cells are as they were acknowledged", v.Reservations,
 			v.Committed, v.Released, v.Expired, v.Held, v.Cells)
+		if v.Forgotten > 0 {
+			p.printf("; the server has forgotten %d of the reservations, as it may after %v", v.Forgotten, r.Config.Remembered)
+		}
 		if v.Unsure > 0 {
 			p.printf("; of %d requests without an answer was asked what became of them", v.Unsure)
 		}

@@ -22,7 +22,8 @@ type Verified struct {
 	Expired      int64 `json:"expired"`
 	Held         int64 `json:"held"` // still, at the end
 	Refused      int64 `json:"refused"`
-	Unsure       int64 `json:"unsure"` // requests without an answer, of which was asked in the end what became of them
+	Forgotten    int64 `json:"forgotten,omitempty"` // those that ended longer ago than the server remembers them
+	Unsure       int64 `json:"unsure"`              // requests without an answer, of which was asked in the end what became of them
 	Cells        int64 `json:"cells"`
 	UnitsSold    int64 `json:"units_sold"`
 	// Violations says what is wrong: the first of them, and how many there are.
@@ -148,7 +149,7 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 	var wg sync.WaitGroup
 	for i := range checkers {
 		share := holds[len(holds)*i/threads : len(holds)*(i+1)/threads]
-		checkers[i] = &checker{sender: newSender(&t.config, t.shop), holds: share, clock: clock, underway: make([]*hold, parallel)}
+		checkers[i] = &checker{sender: newSender(&t.config, t.shop), holds: share, clock: clock, remembered: t.config.Remembered, underway: make([]*hold, parallel)}
 		if i == 0 {
 			checkers[i].progress = func(done int) {
 				t.watch.Progress("checking reservations", int64(done*threads), int64(len(holds)))
@@ -169,6 +170,7 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 		if c.gaveUp != nil {
 			return c.gaveUp
 		}
+		v.Forgotten += c.found.Forgotten
 		v.ViolationCount += c.found.ViolationCount
 		v.Violations = append(v.Violations, c.found.Violations[:min(len(c.found.Violations), violationsKept-len(v.Violations))]...)
 	}
@@ -195,16 +197,18 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 
 // checker asks for reservations and compares. It is an exchange of wire.
 type checker struct {
-	sender   *sender
-	holds    []*hold
-	clock    func() time.Time
-	underway []*hold
-	again    []*hold // those whose question had no answer
-	done     int
-	failures int
-	gaveUp   error
-	found    Verified
-	progress func(done int)
+	sender *sender
+	holds  []*hold
+	clock  func() time.Time
+
+	remembered time.Duration
+	underway   []*hold
+	again      []*hold // those whose question had no answer
+	done       int
+	failures   int
+	gaveUp     error
+	found      Verified
+	progress   func(done int)
 }
 
 // checkFailuresMax is how many questions in all may go without an answer before the check is given up.
@@ -265,6 +269,13 @@ func (c *checker) Answered(connection int, _ time.Duration, in []byte) bool {
 // compare holds the server's answer about a reservation against the ledger, or takes it over where the ledger is not sure.
 func (c *checker) compare(h *hold, answer wire.HTTP) {
 	if answer.Status == 404 {
+		if c.forgotten(h) {
+			c.found.Forgotten++
+			if h.state == held {
+				h.state = expired
+			}
+			return
+		}
 		if h.state != asked && h.state != refused {
 			c.found.violation("reservation %s was %s, and is not there", h.id, h.state)
 		}
@@ -290,6 +301,18 @@ func (c *checker) compare(h *hold, answer wire.HTTP) {
 		c.found.violation("reservation %s is %s, and should be %s", h.id, found, want)
 	}
 	h.state = found
+}
+
+// forgotten reports whether a reservation has ended so long ago that the server may have forgotten it.
+func (c *checker) forgotten(h *hold) bool {
+	const leeway = 5 * time.Second
+	switch h.state {
+	case committed, released:
+		return time.Since(time.Unix(0, h.ended)) > c.remembered-leeway
+	case held, expired:
+		return c.clock().Sub(time.Unix(0, h.expires)) > c.remembered-leeway
+	}
+	return false
 }
 
 // cellsPerQuery is how many cells a query may ask for.

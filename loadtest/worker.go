@@ -278,7 +278,7 @@ func (w *worker) done(j *job, now time.Duration, body []byte) {
 			heap.Push(&w.waiting, &job{op: h.intent, hold: h, due: due, again: due, warm: due < w.config.Warmup})
 		}
 	case opCommit, opRelease:
-		j.hold.state, j.hold.unsure = finished[j.op], false
+		j.hold.state, j.hold.unsure, j.hold.ended = finished[j.op], false, time.Now().UnixNano()
 	case opAdjust:
 		w.ledger.book(j.adjust, func(l line) int { return w.shop.cell(int(l.sku), int(l.location)) })
 	}
@@ -302,7 +302,7 @@ func (w *worker) refused(j *job, now time.Duration, body []byte) {
 		case string(state) == expired.String():
 			j.hold.state, j.hold.unsure = expired, false
 		case j.retried && string(state) == finished[j.op].String():
-			j.hold.state, j.hold.unsure = finished[j.op], false
+			j.hold.state, j.hold.unsure, j.hold.ended = finished[j.op], false, time.Now().UnixNano()
 			w.recorder.answered(j, now, false)
 			return
 		default:

@@ -16,6 +16,7 @@ type benchCommand struct {
 	Connections int           `help:"Connections of the HTTP measurements." default:"64"`
 	Dir         string        `help:"Where databases are made; default: the system's temporary directory." type:"path"`
 	Only        []string      `help:"Measure only these: get, reserve, limits, loader, read, callers, batches, checkpoints, expiry, near, nearhttp, scale; and peers (Redis, PostgreSQL) and sweep, which are measured only where asked for."`
+	Soak        period        `help:"Instead of all that, put a load on a server for so long, and see that memory, disk and latency stay level." placeholder:"10m"`
 	Plots       string        `help:"Directory for the charts of sweep, as SVG." type:"path" placeholder:"DIR"`
 }
 
@@ -27,6 +28,12 @@ func (c *benchCommand) Run(s *streams) error {
 	}
 	config := bench.Config{Program: program, Dir: c.Dir, Rounds: c.Rounds, Round: c.Round, Connections: c.Connections, Plots: c.Plots}
 	r := bench.NewReport(s.out)
+	if c.Soak > 0 {
+		if err := r.Soak(config, time.Duration(c.Soak)); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+		return c.verdict(r)
+	}
 	if len(c.Only) == 0 {
 		c.Only = bench.Parts(false)
 	}
@@ -35,6 +42,10 @@ func (c *benchCommand) Run(s *streams) error {
 			return fmt.Errorf("bench: %w", err)
 		}
 	}
+	return c.verdict(r)
+}
+
+func (c *benchCommand) verdict(r *bench.Report) error {
 	if n := r.Missed(); n > 0 {
 		return exitError{fmt.Errorf("%d bars were missed", n), exitFinding}
 	}

@@ -63,6 +63,7 @@ type loadtestCommand struct {
 	ExpectRestart bool     `help:"The server will be restarted meanwhile: what has no answer is sent again, under its key, until it has one." group:"Verdict"`
 	FailIf        []string `help:"Exit with status 1 if this holds of the result: 'p99>5ms', 'reserve.p99.9>20ms', 'errors>0', 'refused>1%', 'rate<10k'. May be repeated." placeholder:"CONDITION" sep:"none" group:"Verdict"`
 	CompareTo     string   `name:"compare" help:"Result (run.json) of an earlier run to compare with." type:"existingfile" placeholder:"FILE" group:"Verdict"`
+	Remembered    period   `help:"How long the server remembers ended reservations, if not 24 hours: its --window-age." default:"24h" group:"Verdict"`
 	Keep          bool     `help:"Leave the run's stock and locations on the server." group:"Verdict"`
 	Out           string   `help:"Directory for the report: report.html, run.json, summary.txt, latency.hgrm." type:"path" placeholder:"DIR" group:"Verdict"`
 }
@@ -153,7 +154,7 @@ func (c *loadtestCommand) config() loadtest.Config {
 		Duration: time.Duration(c.Duration), Warmup: c.warmup(), Connections: c.Connections, Threads: c.Threads, Timeout: c.Timeout, DropAfter: c.DropAfter,
 		SKUs: c.SKUs, Locations: c.Locations, OnHand: c.OnHand, Keys: c.Keys, Lines: c.Lines, BasketLines: c.BasketLines,
 		Commit: float64(c.Commit), Release: float64(c.Release), Think: c.Think, Hold: time.Duration(c.Hold), Stock: c.Stock,
-		File: c.File, Speed: c.Speed, Cover: float64(c.Cover), Seed: seed, ExpectRestart: c.ExpectRestart, Keep: c.Keep,
+		File: c.File, Speed: c.Speed, Cover: float64(c.Cover), Seed: seed, ExpectRestart: c.ExpectRestart, Keep: c.Keep, Remembered: time.Duration(c.Remembered),
 	}
 }
 
