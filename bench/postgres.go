@@ -140,7 +140,7 @@ func (p *postgresProcess) stock() (err error) {
 }
 
 // What follows is the frontend/backend protocol, version 3.0, in text form:
-// https://www.postgresql.org/docs/15/protocol-message-formats.html
+// PostgreSQL 15 Documentation, "Message Formats".
 
 // postgresMessage appends a message of a kind, whose body write appends.
 func postgresMessage(dst []byte, kind byte, write func(dst []byte) []byte) []byte {
