@@ -25,7 +25,6 @@ type asked struct {
 	cell    int // for read and adjust
 	seconds int64
 	since   int64 // what the clock showed before the call
-	unsure  bool  // the answer was lost in a crash, and perhaps the call too
 }
 
 type askedKind int
@@ -114,13 +113,13 @@ var shopModel = porcupine.Model{
 	Step: func(state, input, output any) (bool, any) {
 		s, in, out := state.(shopState), input.(asked), output.(said)
 		got, fits := s.step(&in, &out)
-		return in.unsure || fits && got == out, s
+		return fits && got == out, s
 	},
 	DescribeOperation: func(input, output any) string {
 		in, out := input.(asked), output.(said)
 		names := [...]string{"reserve", "commit", "release", "find", "read", "adjust", "advance"}
-		return fmt.Sprintf("%s slot %d key %d units %v cell %d for %d s: %t, %v, on hand %d, held %d, unsure %t",
-			names[in.kind], in.slot, in.key, in.units, in.cell, in.seconds, out.ok, out.state, out.onHand, out.held, in.unsure)
+		return fmt.Sprintf("%s slot %d key %d units %v cell %d for %d s: %t, %v, on hand %d, held %d",
+			names[in.kind], in.slot, in.key, in.units, in.cell, in.seconds, out.ok, out.state, out.onHand, out.held)
 	},
 }
 
