@@ -107,6 +107,9 @@ func (s *shop) ask(in *asked) (out said) {
 		out.ok, out.state = err == nil, reservation.State
 	case askFind:
 		reservation, err = s.db.Reservation(*s.ids[in.slot].Load())
+		if unknown := (*engine.UnknownError)(nil); errors.As(err, &unknown) {
+			return said{} // lost in a power cut
+		}
 		out.ok, out.state = err == nil, reservation.State
 	case askRead:
 		sku, location := cellName(in.cell)
