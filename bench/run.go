@@ -34,6 +34,7 @@ var parts = []struct {
 	{"expiry", (*Report).expiry, false},
 	{"near", (*Report).near, false},
 	{"nearhttp", (*Report).httpNear, false},
+	{"webhooks", (*Report).webhooks, false},
 	{"scale", (*Report).scale, false},
 	{"peers", (*Report).peers, true},
 	{"sweep", (*Report).sweep, true},

@@ -46,39 +46,43 @@ func runStep(program, name, dir string) ([]byte, error) {
 func readStep(out []byte) (s StepResult, err error) { return s, json.Unmarshal(out, &s) }
 
 func (r *Report) scale(c Config, dir string) error {
-	step := func(name string) (StepResult, error) {
-		out, err := runStep(c.Program, name, dir)
+	var cell, hold, restart, copied, replay []float64
+	for range c.Rounds {
+		results, err := scaleOnce(c.Program, dir)
 		if err != nil {
-			return StepResult{}, err
+			return err
 		}
-		return readStep(out)
+		cells, holds, took := float64(results["cells"].Bytes), float64(results["holds"].Bytes), results["restart"].Took.Seconds()
+		cell, hold = append(cell, cells/(scaleSKUs*scaleLocations)), append(hold, holds/scaleHolds)
+		restart, copied = append(restart, took), append(copied, took*copySpeed()/(cells+holds))
+		replay = append(replay, float64(results["replay"].Records)/results["replay"].Took.Seconds())
 	}
-	one := func(v float64) spread { return spread{v, v, v} }
-	cells, err := step("cells")
-	if err != nil {
-		return err
-	}
-	r.atMost("memory, all in, 20 M cells", one(float64(cells.Bytes)/(scaleSKUs*scaleLocations)), 48, "bytes a cell")
-	holds, err := step("holds")
-	if err != nil {
-		return err
-	}
-	r.atMost("memory, 5 M live reservations of one line", one(float64(holds.Bytes)/scaleHolds), 200, "bytes each")
-	restart, err := step("restart")
-	if err != nil {
-		return err
-	}
-	r.atMost("restart, 20 M cells and 5 M live reservations", one(restart.Took.Seconds()), 10, "s to ready")
-	r.note("restart ÷ copying as many bytes of memory", one(restart.Took.Seconds()*copySpeed()/float64(cells.Bytes+holds.Bytes)), "×")
-	if _, err := step("tail"); err != nil {
-		return err
-	}
-	replay, err := step("replay")
-	if err != nil {
-		return err
-	}
-	r.atLeast("restart, replay of the journal's tail", one(float64(replay.Records)/replay.Took.Seconds()), 2e6, "records/s")
+	r.atMost("memory, all in, 20 M cells", spreadOf(cell), 48, "bytes a cell")
+	r.atMost("memory, 5 M live reservations of one line", spreadOf(hold), 200, "bytes each")
+	r.atMost("restart, 20 M cells and 5 M live reservations", spreadOf(restart), 10, "s to ready")
+	r.note("restart ÷ copying as many bytes of memory", spreadOf(copied), "×")
+	r.atLeast("restart, replay of the journal's tail", spreadOf(replay), 2e6, "records/s")
 	return nil
+}
+
+// scaleOnce carries out the steps, each on what the last one left.
+func scaleOnce(program, parent string) (results map[string]StepResult, err error) {
+	dir, err := os.MkdirTemp(parent, "scale-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	results = make(map[string]StepResult)
+	for _, name := range []string{"cells", "holds", "restart", "tail", "replay"} {
+		out, err := runStep(program, name, dir)
+		if err != nil {
+			return nil, err
+		}
+		if results[name], err = readStep(out); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // RunStep runs one step of a measurement, in a directory or against the address of a server, and writes its result to out.

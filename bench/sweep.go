@@ -14,7 +14,7 @@ import (
 	"onhand/loadtest/plot"
 )
 
-// The part sweep measures how cost grows with size, one size after the other, and draws it. What should be flat is: what one
+// The part sweep measures how cost grows with size, and draws it. What should be flat is: what one
 // read or one reservation costs, however many cells, holds and locations there are.
 var (
 	sweepCells       = []int{10_000, 100_000, 1_000_000, 5_000_000, 20_000_000}
@@ -33,66 +33,82 @@ type SweepResult struct {
 }
 
 func (r *Report) sweep(c Config, dir string) error {
-	if err := r.sweepSizes(c, dir, "cells", sweepCells, func(s []SweepResult) []*plot.Chart {
-		return []*plot.Chart{
-			curve("cost by number of cells", "cells", "ns", sweepCells, false,
-				line("read of a cell", s, func(s SweepResult) float64 { return s.ReadNS }),
-				line("reservation of a line", s, func(s SweepResult) float64 { return s.ReserveNS })),
-			curve("memory and restart by number of cells", "cells", "", sweepCells, true,
-				line("memory, MB", s, func(s SweepResult) float64 { return float64(s.Bytes) / 1e6 }),
-				line("restart, ms", s, func(s SweepResult) float64 { return float64(s.Restart) / 1e6 })),
+	read := func(s SweepResult) float64 { return s.ReadNS }
+	reserve := func(s SweepResult) float64 { return s.ReserveNS }
+	everywhere := func(s SweepResult) float64 { return s.SKUNS }
+	megabytes := func(s SweepResult) float64 { return float64(s.Bytes) / 1e6 }
+	restart := func(s SweepResult) float64 { return float64(s.Restart) / 1e6 }
+
+	growth := func(what string, sizes []int) error {
+		all, err := r.sweepSizes(c, dir, what, sizes, []figure{
+			{"read", "ns", read}, {"reserve", "ns a line", reserve}, {"memory", "MB", megabytes}, {"restart", "ms", restart}})
+		if err != nil {
+			return err
 		}
-	}); err != nil {
+		return errors.Join(
+			c.draw("sweep-"+what+"-1.svg", curve("cost by number of "+what, what, "ns", sizes, false,
+				line("read of a cell", all, read), line("reservation of a line", all, reserve))),
+			c.draw("sweep-"+what+"-2.svg", curve("memory and restart by number of "+what, what, "", sizes, true,
+				line("memory, MB", all, megabytes), line("restart, ms", all, restart))))
+	}
+	if err := growth("cells", sweepCells); err != nil {
 		return err
 	}
-	if err := r.sweepSizes(c, dir, "holds", sweepHolds, func(s []SweepResult) []*plot.Chart {
-		return []*plot.Chart{
-			curve("cost by number of live holds", "live holds", "ns", sweepHolds, false,
-				line("read of a cell", s, func(s SweepResult) float64 { return s.ReadNS }),
-				line("reservation of a line", s, func(s SweepResult) float64 { return s.ReserveNS })),
-			curve("memory and restart by number of live holds", "live holds", "", sweepHolds, true,
-				line("memory, MB", s, func(s SweepResult) float64 { return float64(s.Bytes) / 1e6 }),
-				line("restart, ms", s, func(s SweepResult) float64 { return float64(s.Restart) / 1e6 })),
-		}
-	}); err != nil {
+	if err := growth("holds", sweepHolds); err != nil {
 		return err
 	}
-	if err := r.sweepSizes(c, dir, "locations", sweepLocations, func(s []SweepResult) []*plot.Chart {
-		return []*plot.Chart{curve("cost by locations of a SKU", "locations", "ns", sweepLocations, true,
-			line("read of a cell", s, func(s SweepResult) float64 { return s.ReadNS }),
-			line("the SKU everywhere, per location", s, func(s SweepResult) float64 { return s.SKUNS }))}
-	}); err != nil {
+	all, err := r.sweepSizes(c, dir, "locations", sweepLocations, []figure{
+		{"read", "ns", read}, {"the SKU everywhere", "ns a location", everywhere}})
+	if err != nil {
+		return err
+	}
+	if err := c.draw("sweep-locations.svg", curve("cost by locations of a SKU", "locations", "ns", sweepLocations, true,
+		line("read of a cell", all, read), line("the SKU everywhere, per location", all, everywhere))); err != nil {
 		return err
 	}
 	return r.sweepHTTP(c, dir)
 }
 
-// sweepSizes measures each size in a process of its own, and draws what came out.
-func (r *Report) sweepSizes(c Config, dir, what string, sizes []int, charts func([]SweepResult) []*plot.Chart) error {
-	results := make([]SweepResult, len(sizes))
+// figure is one of those that a SweepResult has.
+type figure struct {
+	name, unit string
+	of         func(SweepResult) float64
+}
+
+// sweepSizes measures the sizes in turn, each in a process of its own, in as many rounds as a contest has. It returns the
+// results of each size.
+func (r *Report) sweepSizes(c Config, dir, what string, sizes []int, figures []figure) ([][]SweepResult, error) {
+	all := make([][]SweepResult, len(sizes))
+	for range c.Rounds {
+		for i, n := range sizes {
+			out, err := runStep(c.Program, "sweep-"+what+"="+strconv.Itoa(n), dir)
+			if err != nil {
+				return nil, err
+			}
+			step, err := readStep(out)
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], step.Sweep)
+		}
+	}
 	for i, n := range sizes {
-		out, err := runStep(c.Program, "sweep-"+what+"="+strconv.Itoa(n), dir)
-		if err != nil {
-			return err
+		var texts []string
+		for _, f := range figures {
+			v := middle(all[i], f.of)
+			texts = append(texts, fmt.Sprintf("%s %s (%s … %s) %s", f.name, number(v.Median), number(v.Min), number(v.Max), f.unit))
 		}
-		step, err := readStep(out)
-		if err != nil {
-			return err
-		}
-		s := step.Sweep
-		results[i] = s
-		text := fmt.Sprintf("read %s ns, reserve %s ns a line, %s MB, restart %s ms", number(s.ReadNS), number(s.ReserveNS), number(float64(s.Bytes)/1e6), number(float64(s.Restart)/1e6))
-		if what == "locations" {
-			text = fmt.Sprintf("read %s ns, the SKU everywhere %s ns a location", number(s.ReadNS), number(s.SKUNS))
-		}
-		r.add(Row{Name: plot.Number(float64(n)) + " " + what, Note: text, Passed: true})
+		r.add(Row{Name: plot.Number(float64(n)) + " " + what, Note: strings.Join(texts, ", "), Passed: true})
 	}
-	for i, chart := range charts(results) {
-		if err := c.draw(fmt.Sprintf("sweep-%s-%d.svg", what, i+1), chart); err != nil {
-			return err
-		}
+	return all, nil
+}
+
+func middle(results []SweepResult, of func(SweepResult) float64) spread {
+	var values []float64
+	for _, s := range results {
+		values = append(values, of(s))
 	}
-	return nil
+	return spreadOf(values)
 }
 
 // draw writes a chart, where charts are wanted.
@@ -106,10 +122,18 @@ func (c *Config) draw(name string, chart *plot.Chart) error {
 	return os.WriteFile(filepath.Join(c.Plots, name), append(chart.File(), '\n'), 0o644)
 }
 
-func line(name string, results []SweepResult, value func(SweepResult) float64) plot.Line {
+func line(name string, all [][]SweepResult, of func(SweepResult) float64) plot.Line {
+	var values []spread
+	for _, results := range all {
+		values = append(values, middle(results, of))
+	}
+	return lineOf(name, values)
+}
+
+func lineOf(name string, values []spread) plot.Line {
 	l := plot.Line{Name: name, Dots: true}
-	for _, s := range results {
-		l.Y = append(l.Y, value(s))
+	for _, v := range values {
+		l.Y, l.Low, l.High = append(l.Y, v.Median), append(l.Low, v.Min), append(l.High, v.Max)
 	}
 	return l
 }
@@ -232,7 +256,7 @@ func (r *Report) sweepHTTP(c Config, dir string) error {
 		return err
 	}
 	defer shop.stop()
-	rates, waits := make([][]float64, 2), make([][]float64, 2)
+	rates, waits := make([][]spread, 2), make([][]spread, 2)
 	loads := []load{
 		{address: shop.address, request: getRequest, answer: httpAnswer(200)},
 		{address: shop.address, request: reserveRequest(oneCell), answer: httpAnswer(201)},
@@ -250,14 +274,14 @@ func (r *Report) sweepHTTP(c Config, dir string) error {
 		for i, one := range contenders {
 			rate := own(one, (*result).rate)
 			p99 := own(one, func(x *result) float64 { return float64(quantile(x.latency, 0.99)) / 1e6 })
-			rates[i], waits[i] = append(rates[i], rate.Median), append(waits[i], p99.Median)
+			rates[i], waits[i] = append(rates[i], rate), append(waits[i], p99)
 			text += fmt.Sprintf("%s %s/s (%s … %s), p99 %s ms  ", []string{"read", "reserve"}[i], number(rate.Median), number(rate.Min), number(rate.Max), number(p99.Median))
 		}
 		r.add(Row{Name: strconv.Itoa(n) + " connections", Note: strings.TrimSpace(text), Passed: true})
 	}
-	of := func(name string, y []float64) plot.Line { return plot.Line{Name: name, Dots: true, Y: y} }
 	return errors.Join(
-		c.draw("sweep-connections-1.svg", curve("requests by connections", "connections", "1/s", sweepConnections, false, of("read", rates[0]), of("durable reservation", rates[1]))),
-		c.draw("sweep-connections-2.svg", curve("p99 by connections, each always busy", "connections", "ms", sweepConnections, true, of("read", waits[0]), of("durable reservation", waits[1]))),
-	)
+		c.draw("sweep-connections-1.svg", curve("requests by connections", "connections", "1/s", sweepConnections, false,
+			lineOf("read", rates[0]), lineOf("durable reservation", rates[1]))),
+		c.draw("sweep-connections-2.svg", curve("p99 by connections, each always busy", "connections", "ms", sweepConnections, true,
+			lineOf("read", waits[0]), lineOf("durable reservation", waits[1]))))
 }

@@ -42,6 +42,7 @@ type Engine struct {
 	recordDigest atomic.Uint64
 	lastDeletion atomic.Uint64 // sequence of the last location that was deleted
 	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
+	retain       atomic.Uint64 // first change that somebody asked to be kept; 0 = nobody did
 	nearby       nearby
 
 	claims claims

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sort"
+	"time"
 
 	"onhand/engine/internal/record"
 )
@@ -35,30 +36,45 @@ func (e *Engine) trimLocked() error {
 	return nil
 }
 
-// retainedFrom returns the oldest sequence that the options say should be readable.
+// RetainMax is for how long Retain keeps changes at most.
+const RetainMax = 96 * time.Hour
+
+// Retain asks for the changes after a sequence to be kept beyond RetentionAge, for somebody who has not read them yet: until they
+// are RetainMax old, or take more disk than RetentionBytes. Each call replaces the last.
+func (e *Engine) Retain(after uint64) { e.retain.Store(after + 1) }
+
+// retainedFrom returns the oldest sequence that should be readable, by the options and by who asked for more.
 func (e *Engine) retainedFrom(first uint64) (uint64, error) {
 	durable := e.log.Durable()
 	if durable < first {
 		return first, nil
 	}
-	oldest := e.clock.Now() - int64(e.options.RetentionAge)
 	var failed error
-	n := sort.Search(int(durable-first+1), func(i int) bool {
-		b, ok, err := e.log.BlockAt(first + uint64(i))
-		if err != nil || !ok {
-			failed = err
-			return true
-		}
-		return record.TimeOf(b.FirstRecord()) >= oldest
+	// oldest returns the first sequence for which enough answers true; it does from some sequence on.
+	oldest := func(enough func(sequence uint64) (bool, error)) uint64 {
+		n := sort.Search(int(durable-first+1), func(i int) bool {
+			yes, err := enough(first + uint64(i))
+			if err != nil {
+				failed = err
+			}
+			return yes || err != nil
+		})
+		return first + uint64(n)
+	}
+	youngerThan := func(age time.Duration) uint64 {
+		at := e.clock.Now() - int64(age)
+		return oldest(func(sequence uint64) (bool, error) {
+			b, ok, err := e.log.BlockAt(sequence)
+			return !ok || record.TimeOf(b.FirstRecord()) >= at, err
+		})
+	}
+	byAge := youngerThan(e.options.RetentionAge)
+	if asked := e.retain.Load(); asked > 0 && asked < byAge {
+		byAge = min(byAge, max(asked, youngerThan(RetainMax)))
+	}
+	bySize := oldest(func(sequence uint64) (bool, error) {
+		bytes, err := e.log.Bytes(sequence, durable)
+		return bytes <= uint64(e.options.RetentionBytes), err
 	})
-	byAge := first + uint64(n)
-	n = sort.Search(int(durable-first+1), func(i int) bool {
-		bytes, err := e.log.Bytes(first+uint64(i), durable)
-		if err != nil {
-			failed = err
-			return true
-		}
-		return bytes <= uint64(e.options.RetentionBytes)
-	})
-	return max(byAge, first+uint64(n)), failed
+	return max(byAge, bySize), failed
 }

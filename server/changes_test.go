@@ -448,6 +448,8 @@ func TestChangesThatAreNoLongerKeptAreGone(t *testing.T) {
 	}
 	got := r.get("/v1/changes", "Accept", "text/event-stream", "Last-Event-ID", "1")
 	wantProblem(t, got, http.StatusGone, "not-retained")
+	r.do("PUT", "/v1/webhooks/late", `{"url":"http://127.0.0.1:1/","disabled":true}`)
+	wantProblem(t, r.do("POST", "/v1/webhooks/late/redeliver", `{"from":1}`), http.StatusGone, "not-retained")
 	// From the first that is kept on there is no gap, and a snapshot always helps.
 	for i, c := range r.poll("wait=0&after=" + strconv.FormatUint(first-1, 10)) {
 		if c.Sequence != first+uint64(i) {

@@ -23,6 +23,7 @@ type Metrics struct {
 	overload *prometheus.CounterVec
 	unrouted *requestMetrics
 
+	version      string
 	blockRecords prometheus.Histogram
 	blockBytes   prometheus.Histogram
 	blockSeconds prometheus.Histogram
@@ -45,7 +46,7 @@ func latency(name, help string) prometheus.HistogramOpts {
 
 // NewMetrics returns metrics that a server can be made with. version is the program's.
 func NewMetrics(version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{version: version, registry: prometheus.NewRegistry()}
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "onhand_http_requests_total", Help: "Requests answered, by call, method and status code.",
 	}, []string{"call", "method", "code"})
@@ -174,6 +175,11 @@ var (
 	descWaiting        = desc("onhand_writes_waiting", "Writes that wait for a place.")
 	descImports        = desc("onhand_imports_running", "Imports under way.")
 	descStreams        = desc("onhand_streams_running", "Exports, change feeds and backups under way.")
+	descHookAttempts   = desc("onhand_webhook_attempts_total", "Attempts to deliver an event since the start, by endpoint and outcome.", "endpoint", "outcome")
+	descHookLost       = desc("onhand_webhook_lost_total", "Events given up after 72 hours, and changes no longer retained when they were to be sent, by endpoint. Anything but 0 is a loss.", "endpoint")
+	descHookWaiting    = desc("onhand_webhook_waiting", "Events sent in vain that will be sent again, with those behind them, by endpoint.", "endpoint")
+	descHookBehind     = desc("onhand_webhook_behind_records", "Changes that an endpoint has not come to yet.", "endpoint")
+	descHookDisabled   = desc("onhand_webhook_disabled", "1 where nothing is sent to an endpoint.", "endpoint")
 	descConnections    = desc("onhand_http_connections", "Open connections.")
 )
 
@@ -244,6 +250,19 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descImports, float64(len(s.imports)))
 	gauge(descStreams, float64(len(s.streams)))
 	gauge(descConnections, float64(s.serving.Load()))
+	if s.hooks == nil {
+		return
+	}
+	for _, id := range s.hooks.IDs() {
+		if e, h, ok := s.hooks.Get(id); ok {
+			count(descHookAttempts, int64(h.Delivered), id, "delivered")
+			count(descHookAttempts, int64(h.Failed), id, "failed")
+			count(descHookLost, int64(h.GaveUp+h.Missed), id)
+			gauge(descHookWaiting, float64(h.Waiting), id)
+			gauge(descHookBehind, float64(h.Behind), id)
+			gauge(descHookDisabled, boolean(e.Disabled != ""), id)
+		}
+	}
 }
 
 func boolean(v bool) float64 {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
+	"onhand/server/webhook"
 )
 
 // docs is where the documents about metrics lie.
@@ -34,8 +37,16 @@ func servedMetrics(t *testing.T) map[string]*dto.MetricFamily {
 			t.Error(err)
 		}
 	})
-	s, err := New(e, m, Options{})
+	s, err := New(e, m, Options{WebhookDir: t.TempDir()})
 	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Shutdown(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	if _, _, err := s.hooks.Put(webhook.Endpoint{ID: "shop", URL: "https://shop.example/", Disabled: "by request"}); err != nil {
 		t.Fatal(err)
 	}
 	// A counter by status code is there once something was answered.
@@ -130,7 +141,7 @@ func TestMetricsKeepToTheConventionsOfPrometheus(t *testing.T) {
 }
 
 func TestMetricsHaveNoLabelThatGrowsWithTheStock(t *testing.T) {
-	bounded := []string{"call", "method", "code", "lane", "kind", "outcome", "reason", "part", "window", "phase", "version", "go_version"}
+	bounded := []string{"call", "method", "code", "lane", "kind", "outcome", "reason", "part", "window", "phase", "version", "go_version", "endpoint"} // webhook.EndpointsMax
 	for name, f := range servedMetrics(t) {
 		for label := range labelsOf(f) {
 			if strings.HasPrefix(name, "onhand_") && !slices.Contains(bounded, label) {

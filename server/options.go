@@ -51,6 +51,12 @@ type Options struct {
 	// Origins are the web origins whose scripts may call the API (CORS); "*" = all. Default none.
 	Origins []string
 
+	// WebhookDir is where webhook endpoints are kept, and how far each has come; "" = there are none. WebhookPrivate lets them be
+	// on addresses that are not public. EventSource is the source of their events, a URI reference; default "/onhand".
+	WebhookDir     string
+	WebhookPrivate bool
+	EventSource    string
+
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
 }

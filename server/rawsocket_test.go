@@ -41,7 +41,9 @@ func newRig(t testing.TB, o server.Options) *rig {
 func newRigOn(t testing.TB, eo engine.Options, o server.Options) *rig {
 	t.Helper()
 	r := &rig{t: t, metrics: server.NewMetrics("test"), client: &http.Client{Transport: &held{t, &http.Transport{}}}}
-	eo.Observe = r.metrics.Observer()
+	if eo.Observe = r.metrics.Observer(); o.WebhookDir == "" {
+		o.WebhookDir, o.WebhookPrivate = t.TempDir(), true
+	}
 	r.db = enginetest.Open(t, eo)
 	srv, err := server.New(r.db.Engine, r.metrics, o)
 	if err != nil {

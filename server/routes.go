@@ -53,6 +53,14 @@ func routes() []*route {
 		{method: "PUT", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putLocation},
 		{method: "DELETE", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).deleteLocation},
 
+		{method: "GET", pattern: "/v1/webhooks", scope: ScopeAdmin, handle: (*Server).listWebhooks},
+		{method: "GET", pattern: "/v1/webhooks/{id}", scope: ScopeAdmin, handle: (*Server).getWebhook},
+		{method: "PUT", pattern: "/v1/webhooks/{id}", scope: ScopeAdmin, handle: (*Server).putWebhook},
+		{method: "DELETE", pattern: "/v1/webhooks/{id}", scope: ScopeAdmin, handle: (*Server).deleteWebhook},
+		{method: "GET", pattern: "/v1/webhooks/{id}/deliveries", scope: ScopeAdmin, query: q("limit"), handle: (*Server).getDeliveries},
+		{method: "POST", pattern: "/v1/webhooks/{id}/test", scope: ScopeAdmin, handle: (*Server).postWebhookTest},
+		{method: "POST", pattern: "/v1/webhooks/{id}/redeliver", scope: ScopeAdmin, handle: (*Server).postRedeliver},
+
 		{method: "GET", pattern: "/v1/changes", scope: ScopeRead, lane: laneStream, query: q("after", "limit", "wait", "snapshot"), handle: (*Server).getChanges},
 		{method: "GET", pattern: "/v1/backup", scope: ScopeAdmin, lane: laneStream, handle: (*Server).getBackup},
 	}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
+	"onhand/server/webhook"
 )
 
 // Server serves the API of one engine.
@@ -24,6 +27,7 @@ type Server struct {
 	metrics *Metrics
 	router  *router
 	http    *fasthttp.Server
+	hooks   *webhook.Hooks // nil = there are none
 	gate    *gate
 	imports chan struct{}
 	streams chan struct{}
@@ -55,6 +59,9 @@ func New(e *engine.Engine, m *Metrics, options Options) (*Server, error) {
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	all := routes()
+	if options.WebhookDir == "" {
+		all = slices.DeleteFunc(all, func(rt *route) bool { return strings.HasPrefix(rt.pattern, "/v1/webhooks") })
+	}
 	for _, rt := range all {
 		rt.requests = m.newRequestMetrics(rt.pattern, rt.method)
 	}
@@ -81,7 +88,12 @@ func New(e *engine.Engine, m *Metrics, options Options) (*Server, error) {
 	if err := m.registry.Register(stateCollector{s}); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	return s, nil
+	if options.WebhookDir != "" {
+		s.hooks, err = webhook.Open(options.WebhookDir, e, webhook.Options{
+			Encode: appendChange, Source: options.EventSource, Agent: "onhand/" + m.version, AllowPrivate: options.WebhookPrivate, Log: options.Log,
+		})
+	}
+	return s, err
 }
 
 // Serve answers the connections that arrive at ln until Shutdown. It refuses an address that others can reach where
@@ -104,6 +116,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.cancel()
 	err := errors.Join(s.http.ShutdownWithContext(ctx), s.awaitIdle(ctx))
+	if s.hooks != nil {
+		err = errors.Join(err, s.hooks.Close())
+	}
 	if ctx.Err() == nil {
 		return err
 	}

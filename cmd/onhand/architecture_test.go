@@ -25,7 +25,8 @@ var arrows = []arrow{
 	{"engine/enginetest", []string{"engine"}},
 	{"engine/hours", nil}, // it knows of no stock
 	{"engine", []string{"engine/internal", "engine/hours"}},
-	{"server", []string{"engine"}},
+	{"server/webhook", []string{"engine"}},
+	{"server", []string{"engine", "server/webhook"}},
 	{"bench", []string{"engine", "loadtest"}},
 	{"loadtest", []string{"loadtest"}}, // it knows a server by its HTTP only
 	{"cmd", []string{"cmd", "bench", "loadtest", "server", "engine"}},

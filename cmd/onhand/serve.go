@@ -49,6 +49,9 @@ type serveCommand struct {
 	Imports             int           `help:"Imports at a time." default:"2" group:"Limits"`
 	Streams             int           `help:"Exports, change feeds and backups at a time." default:"256" group:"Limits"`
 
+	WebhookPrivate bool   `help:"Let webhook endpoints be on addresses that are not public, such as those of this network." group:"Webhooks"`
+	EventSource    string `help:"CloudEvents source of events: a URI reference that names this onhand among others." default:"/onhand" group:"Webhooks"`
+
 	CacheControl string        `help:"Cache-Control of answers about availability." default:"no-cache"`
 	Origins      []string      `help:"Web origins whose scripts may call the API (CORS)." placeholder:"ORIGIN"`
 	DrainDelay   time.Duration `help:"How long to answer \"not ready\" before connections are closed, for a load balancer to notice." default:"0s"`
@@ -65,8 +68,11 @@ func (serveCommand) Help() string {
 	return `What a client was told is on disk: the process may be killed at any time. SIGTERM or SIGINT stops it in order: /readyz on the admin port answers 503, requests under way are finished, the journal is closed, and the exit status is 0. SIGHUP has API keys and the certificate read again.`
 }
 
-// keysName is the file of API keys in a database's directory.
-const keysName = "KEYS"
+// What is in a database's directory beside the database: the file of API keys, and the directory of webhook endpoints.
+const (
+	keysName     = "KEYS"
+	webhooksName = "webhooks"
+)
 
 // Run serves until SIGINT or SIGTERM, then stops in order: not ready, drain, final sync.
 func (c *serveCommand) Run(s *streams) error {
@@ -110,7 +116,7 @@ func (c *serveCommand) Run(s *streams) error {
 	}
 	ln, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return errors.Join(err, e.Close())
+		return errors.Join(err, srv.Shutdown(ctx), e.Close())
 	}
 	st := e.Stats()
 	log.Info("ready", "address", ln.Addr().String(), "tls", o.TLS != nil, "took", time.Since(began).Round(time.Millisecond).String(),
@@ -124,7 +130,7 @@ func (c *serveCommand) Run(s *streams) error {
 	go watchFiles(ctx, reload, log, reloads...)
 	select {
 	case err = <-served:
-		return errors.Join(err, e.Close())
+		return errors.Join(err, srv.Shutdown(ctx), e.Close())
 	case <-ctx.Done():
 	}
 	stop() // a second signal ends the process at once
@@ -189,6 +195,7 @@ func (c *serveCommand) options(log *slog.Logger) (o server.Options, reloads []fu
 		ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 		Writes: c.Writes, WriteQueue: c.WriteQueue, QueueTimeout: c.QueueTimeout, Imports: c.Imports, Streams: c.Streams,
 		CacheControl: c.CacheControl, Origins: c.Origins, Log: log,
+		WebhookDir: filepath.Join(c.Dir, webhooksName), WebhookPrivate: c.WebhookPrivate, EventSource: c.EventSource,
 	}
 	if c.TLSCert == "" {
 		return o, reloads, nil

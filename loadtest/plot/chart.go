@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +34,9 @@ type Tick struct {
 type Line struct {
 	Name string
 	X, Y []float64
+	// Low and High are the extremes of what was measured, of which Y is the middle. They are drawn as a bar through each dot; nil
+	// = there are none.
+	Low, High []float64
 	// Dots marks the points, of which there should then be few.
 	Dots bool
 	// Dashed is for what is beside the point: a plan, a limit.
@@ -67,7 +71,7 @@ func (c *Chart) File() []byte {
 }
 
 func (c *Chart) draw(style string) string {
-	x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, func(l *Line) []float64 { return l.Y })
+	x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, (*Line).heights)
 	x.from, x.to, y.from, y.to = left, width-right, height-bottom, top
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">%s`,
@@ -122,6 +126,9 @@ func (c *Chart) legend(b *strings.Builder) {
 	}
 }
 
+// heights returns all that has a place on the Y axis.
+func (l *Line) heights() []float64 { return slices.Concat(l.Y, l.Low, l.High) }
+
 func dashed(l Line) string {
 	if l.Dashed {
 		return " dashed"
@@ -145,6 +152,9 @@ func (c *Chart) line(b *strings.Builder, l *Line, x, y *scale) {
 		return
 	}
 	for i := range l.X {
+		if i < len(l.Low) && x.has(l.X[i]) && y.has(l.Low[i]) && y.has(l.High[i]) {
+			fmt.Fprintf(b, `<path class="line" style="stroke:var(--c%d)" d="M%.1f %.1fV%.1f"/>`, l.Color%Colors, x.at(l.X[i]), y.at(l.Low[i]), y.at(l.High[i]))
+		}
 		if x.has(l.X[i]) && y.has(l.Y[i]) {
 			fmt.Fprintf(b, `<circle r="3.5" cx="%.1f" cy="%.1f" style="fill:var(--c%d)"><title>%s %s: %s %s</title></circle>`, x.at(l.X[i]), y.at(l.Y[i]), l.Color%Colors,
 				html.EscapeString(Number(l.X[i])), html.EscapeString(c.X.Label), html.EscapeString(Number(l.Y[i])), html.EscapeString(c.Y.Label))

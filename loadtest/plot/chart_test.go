@@ -28,6 +28,10 @@ func TestAnyChartIsDrawn(t *testing.T) {
 			n := rapid.IntRange(0, 20).Draw(t, "points")
 			c.Lines = append(c.Lines, Line{Name: rapid.StringMatching(`[a-z<&]{1,8}`).Draw(t, "name"), Dots: rapid.Bool().Draw(t, "dots"),
 				X: rapid.SliceOfN(value, n, n).Draw(t, "x"), Y: rapid.SliceOfN(value, n, n).Draw(t, "y")})
+			if rapid.Bool().Draw(t, "extremes") {
+				l := &c.Lines[len(c.Lines)-1]
+				l.Low, l.High = rapid.SliceOfN(value, n, n).Draw(t, "low"), rapid.SliceOfN(value, n, n).Draw(t, "high")
+			}
 		}
 		drawn := string(c.File())
 		decoder := xml.NewDecoder(strings.NewReader(drawn))
@@ -41,17 +45,20 @@ func TestAnyChartIsDrawn(t *testing.T) {
 		if strings.Contains(drawn, "NaN") || strings.Contains(drawn, "Inf") {
 			t.Fatalf("a place that is none: %s", drawn)
 		}
-		x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, func(l *Line) []float64 { return l.Y })
+		x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, (*Line).heights)
 		x.from, x.to, y.from, y.to = 0, 1, 0, 1
 		if len(x.ticks) > 40 || len(y.ticks) > 40 || len(y.ticks) < 2 {
 			t.Fatalf("%d and %d ticks", len(x.ticks), len(y.ticks))
 		}
 		for _, l := range c.Lines {
 			for i := range l.X {
-				if x.has(l.X[i]) && y.has(l.Y[i]) {
-					if px, py := x.at(l.X[i]), y.at(l.Y[i]); px < -1e-6 || px > 1+1e-6 || py < -1e-6 || py > 1+1e-6 {
-						t.Fatalf("%v, %v is drawn at %v, %v", l.X[i], l.Y[i], px, py)
-					}
+				if px := x.at(l.X[i]); x.has(l.X[i]) && (px < -1e-6 || px > 1+1e-6) {
+					t.Fatalf("%v is drawn at %v", l.X[i], px)
+				}
+			}
+			for _, v := range l.heights() {
+				if py := y.at(v); y.has(v) && (py < -1e-6 || py > 1+1e-6) {
+					t.Fatalf("%v is drawn at %v", v, py)
 				}
 			}
 		}

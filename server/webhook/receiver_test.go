@@ -1,0 +1,148 @@
+package webhook
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// receiver is a real HTTP server that takes events, or doesn't, and notes what it took.
+type receiver struct {
+	*httptest.Server
+	t       *testing.T
+	secrets []Secret // any of which may have signed
+
+	mu    sync.Mutex
+	taken []received
+	// answer, if there is one, is what to answer with; 200 takes the event.
+	answer func(w http.ResponseWriter, r *http.Request, e *received) int
+}
+
+// received is an event as it came.
+type received struct {
+	ID      string `json:"id"`
+	Version string `json:"specversion"`
+	Source  string `json:"source"`
+	Type    string `json:"type"`
+	Subject string `json:"subject"`
+	Data    struct {
+		Sequence    uint64 `json:"sequence"`
+		Reservation struct {
+			ID string `json:"id"`
+		} `json:"reservation"`
+	} `json:"data"`
+}
+
+func newReceiver(t *testing.T, secrets ...Secret) *receiver {
+	r := &receiver{t: t, secrets: secrets}
+	r.Server = httptest.NewServer(http.HandlerFunc(r.serve))
+	t.Cleanup(r.Server.Close)
+	return r
+}
+
+func (r *receiver) serve(w http.ResponseWriter, q *http.Request) {
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		return // cut off by the sender
+	}
+	var e received
+	if err := json.Unmarshal(body, &e); err != nil {
+		r.t.Errorf("%v: %s", err, body)
+	}
+	seconds, err := strconv.ParseInt(q.Header.Get("webhook-timestamp"), 10, 64)
+	if err != nil || time.Since(time.Unix(seconds, 0)).Abs() > time.Minute {
+		r.t.Errorf("webhook-timestamp is %q", q.Header.Get("webhook-timestamp"))
+	}
+	signed := slices.ContainsFunc(r.secrets, func(s Secret) bool {
+		return slices.Contains(splitSignatures(q.Header.Get("webhook-signature")), sign(e.ID, time.Unix(seconds, 0), body, s))
+	})
+	if id := q.Header.Get("webhook-id"); id != e.ID || e.Version != "1.0" || !signed || q.Method != http.MethodPost ||
+		q.Header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" {
+		r.t.Errorf("webhook-id %q of event %q of CloudEvents %q, signed %t, as %q", id, e.ID, e.Version, signed, q.Header.Get("Content-Type"))
+	}
+	status := http.StatusOK
+	if r.answer != nil {
+		status = r.answer(w, q, &e)
+	}
+	if status == 0 {
+		return // it was answered, or never will be
+	}
+	if status == http.StatusOK {
+		r.mu.Lock()
+		r.taken = append(r.taken, e)
+		r.mu.Unlock()
+	}
+	w.WriteHeader(status)
+}
+
+func splitSignatures(header string) (all []string) {
+	for at := 0; at < len(header); {
+		end := at
+		for end < len(header) && header[end] != ' ' {
+			end++
+		}
+		all = append(all, header[at:end])
+		at = end + 1
+	}
+	return all
+}
+
+// events returns what was taken so far.
+func (r *receiver) events() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.taken)
+}
+
+// await waits until what was taken is enough.
+func (r *receiver) await(what string, enough func([]received) bool) []received {
+	r.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if got := r.events(); enough(got) {
+			return got
+		} else if time.Now().After(deadline) {
+			r.t.Fatalf("%s: after a minute %d events were taken", what, len(got))
+		}
+	}
+}
+
+// all answers true once the sequences from first to last were taken.
+func all(first, last uint64) func([]received) bool {
+	return func(taken []received) bool {
+		seen := make(map[uint64]bool)
+		for i := range taken {
+			seen[taken[i].Data.Sequence] = true
+		}
+		for s := first; s <= last; s++ {
+			if !seen[s] {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// checkOrder fails where an event of a reservation was taken for the first time before an earlier one of it was.
+func (r *receiver) checkOrder() {
+	r.t.Helper()
+	seen := make(map[uint64]bool)
+	last := make(map[string]uint64)
+	for _, e := range r.events() {
+		id := e.Data.Reservation.ID
+		if id == "" || seen[e.Data.Sequence] {
+			continue
+		}
+		seen[e.Data.Sequence] = true
+		if e.Data.Sequence < last[id] {
+			r.t.Errorf("reservation %s: %d was taken before %d", id, last[id], e.Data.Sequence)
+		}
+		last[id] = e.Data.Sequence
+	}
+}

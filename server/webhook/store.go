@@ -1,0 +1,107 @@
+package webhook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// saved is what is kept of an endpoint, as JSON in a file of its own.
+type saved struct {
+	Endpoint Endpoint       `json:"endpoint"`
+	After    uint64         `json:"after"`
+	Waiting  []savedWaiting `json:"waiting"`
+	Missed   uint64         `json:"missed"`
+}
+
+// savedWaiting is an event that will be sent again.
+type savedWaiting struct {
+	Sequence uint64    `json:"sequence"`
+	Attempts int       `json:"attempts"`
+	First    time.Time `json:"first,omitzero"`
+	Due      time.Time `json:"due,omitzero"`
+	Error    string    `json:"error,omitempty"`
+}
+
+const savedSuffix = ".json"
+
+// image returns what is to be saved.
+func (c *courier) image() *saved {
+	after, waiting := c.outbox.settled(c.read)
+	s := &saved{Endpoint: c.endpoint, After: after, Missed: c.status.Missed}
+	for _, e := range waiting {
+		s.Waiting = append(s.Waiting, savedWaiting{e.sequence, e.attempts, e.first, e.due, e.lastErr})
+	}
+	slices.SortFunc(s.Waiting, func(a, b savedWaiting) int { return int(a.Sequence) - int(b.Sequence) })
+	return s
+}
+
+// save writes an endpoint's file. It appears under its name only once it is whole and synced.
+func save(dir string, s *saved) (err error) {
+	data, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, s.Endpoint.ID+savedSuffix)
+	file, err := os.OpenFile(name+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // it has secrets in it
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(data, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(name+".tmp"))
+	}
+	return errors.Join(os.Rename(name+".tmp", name), syncDir(dir))
+}
+
+func remove(dir, id string) error {
+	return errors.Join(os.Remove(filepath.Join(dir, id+savedSuffix)), syncDir(dir))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// load reads the files of all endpoints.
+func load(dir string) ([]*saved, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []*saved
+	for _, entry := range entries {
+		id, ok := strings.CutSuffix(entry.Name(), savedSuffix)
+		if !ok {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		s := &saved{}
+		if err := json.Unmarshal(data, s); err != nil {
+			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		if s.Endpoint.ID != id {
+			return nil, fmt.Errorf("%s: it is of endpoint %q", entry.Name(), s.Endpoint.ID)
+		}
+		if err := s.Endpoint.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
