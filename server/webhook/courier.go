@@ -13,6 +13,10 @@ import (
 const (
 	// connections is how many events an endpoint is sent at a time.
 	connections = 32
+	// A receiver that is fast is sent steadyConnections at a time, so that what comes together does not wake everybody at once. What
+	// has waited for patience is sent on as many more as there are.
+	steadyConnections = 2
+	patience          = 2 * time.Millisecond
 	// openMax is how many events an endpoint may have open before the feed is read on.
 	openMax = 4096
 	// readMax is how many changes are read at a time.
@@ -143,7 +147,9 @@ func (c *courier) readFeed(ctx context.Context) {
 		c.mu.Lock()
 		if c.rewound == rewound {
 			c.read, c.changed = read, true
+			now := time.Now()
 			for _, e := range events {
+				e.due = now
 				c.outbox.add(e)
 			}
 		}
@@ -227,14 +233,18 @@ func (c *courier) next(now time.Time) (*event, time.Duration) {
 	if now.Before(c.rest) {
 		return nil, c.rest.Sub(now)
 	}
-	e, due := c.outbox.next(now)
-	if e == nil && c.status.Failing >= failingAfter && c.outbox.failing() {
+	ready := now
+	if c.outbox.sending >= steadyConnections {
+		ready = now.Add(-patience)
+	}
+	e, due := c.outbox.next(ready)
+	if due = due.Add(now.Sub(ready)); e == nil && c.status.Failing >= failingAfter && c.outbox.failing() {
 		e = c.outbox.soonest() // to see whether it is back
 	}
 	switch {
 	case e != nil:
 		return e, 0
-	case due.IsZero():
+	case len(c.outbox.turn) == 0:
 		return nil, idle
 	}
 	return nil, due.Sub(now)

@@ -34,7 +34,8 @@ func (o *outbox) add(e *event) {
 	}
 }
 
-// next takes the event that is due first, where one is due; otherwise it returns when one will be, or the zero time.
+// next takes the event that is due first, where one is due by now; otherwise it returns when one will be, or the zero time where
+// there is none.
 func (o *outbox) next(now time.Time) (*event, time.Time) {
 	if len(o.turn) == 0 {
 		return nil, time.Time{}
