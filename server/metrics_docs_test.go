@@ -46,8 +46,10 @@ func servedMetrics(t *testing.T) map[string]*dto.MetricFamily {
 			t.Error(err)
 		}
 	})
-	if _, _, err := s.hooks.Put(webhook.Endpoint{ID: "shop", URL: "https://shop.example/", Disabled: "by request"}); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"shop", "well"} { // those that the tests of the alerts speak of
+		if _, _, err := s.hooks.Put(webhook.Endpoint{ID: id, URL: "https://shop.example/", Disabled: "by request"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// A counter by status code is there once something was answered.
 	s.metrics.observe(nil, new(fasthttp.RequestCtx))

@@ -97,7 +97,7 @@ func serveExamples(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.New(e, server.NewMetrics("docs"), server.Options{})
+	s, err := server.New(e, server.NewMetrics("docs"), server.Options{WebhookDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
