@@ -135,11 +135,14 @@ func TestReceiversThatFail(t *testing.T) {
 	h := openHooks(t, t.TempDir(), e)
 	r := newReceiver(t)
 	ways := map[string]func(w http.ResponseWriter, q *http.Request) int{
-		"takes it":        func(http.ResponseWriter, *http.Request) int { return 200 },
-		"500":             func(http.ResponseWriter, *http.Request) int { return 500 },
-		"400":             func(http.ResponseWriter, *http.Request) int { return 400 },
-		"429, at once":    func(w http.ResponseWriter, _ *http.Request) int { w.Header().Set("Retry-After", "0"); return 429 },
-		"a redirect":      func(w http.ResponseWriter, q *http.Request) int { http.Redirect(w, q, "/elsewhere", http.StatusTemporaryRedirect); return 0 },
+		"takes it":     func(http.ResponseWriter, *http.Request) int { return 200 },
+		"500":          func(http.ResponseWriter, *http.Request) int { return 500 },
+		"400":          func(http.ResponseWriter, *http.Request) int { return 400 },
+		"429, at once": func(w http.ResponseWriter, _ *http.Request) int { w.Header().Set("Retry-After", "0"); return 429 },
+		"a redirect": func(w http.ResponseWriter, q *http.Request) int {
+			http.Redirect(w, q, "/elsewhere", http.StatusTemporaryRedirect)
+			return 0
+		},
 		"slow":            func(http.ResponseWriter, *http.Request) int { time.Sleep(20 * time.Millisecond); return 200 },
 		"a reset":         func(w http.ResponseWriter, _ *http.Request) int { cut(t, w, true); return 0 },
 		"an early close":  func(w http.ResponseWriter, _ *http.Request) int { cut(t, w, false); return 0 },
