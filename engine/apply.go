@@ -81,7 +81,9 @@ func (e *Engine) applyReservation(r *record.Record, m mode) {
 			e.reservations.Remove(ref)
 		}
 	case ref != 0:
-		e.reservations.Update(ref, re)
+		if !e.reservations.Update(ref, re) {
+			panic("engine: no memory left for reservations")
+		}
 	default:
 		e.insertReservation(re)
 	}

@@ -381,9 +381,15 @@ func (t *Table) Remove(ref uint32) {
 	t.arena.release(ref, h.units)
 }
 
-// Update writes the deadline, sequence and line quantities of r, which is the same reservation further on in its life.
-// The caller holds the locks of its shards.
-func (t *Table) Update(ref uint32, r *Reservation) {
+// Update writes the deadline, sequence and lines of r, which is the same reservation further on in its life: it has the lines it
+// had, in other quantities perhaps, and others behind them perhaps. It answers false, and does nothing, where there is no memory
+// for more lines. The caller holds the locks of its shards, those of its new lines among them.
+func (t *Table) Update(ref uint32, r *Reservation) bool {
+	if len(r.Lines) > int(t.header(ref).lines) {
+		if ref = t.grow(ref, r); ref == 0 {
+			return false
+		}
+	}
 	h := t.header(ref)
 	*t.digestOf(ref) -= t.fact(ref)
 	h.sequence = r.Sequence
@@ -392,7 +398,7 @@ func (t *Table) Update(ref uint32, r *Reservation) {
 	for i := range r.Lines {
 		lineRef := lineOf(ref, i)
 		l := t.line(lineRef)
-		l.committed, l.released = r.Lines[i].Committed, r.Lines[i].Released
+		l.quantity, l.committed, l.released = r.Lines[i].Quantity, r.Lines[i].Committed, r.Lines[i].Released
 		if moved {
 			w := &t.wheels[t.shardOf(l.sku)]
 			t.wheelRemove(w, lineRef)
@@ -400,6 +406,7 @@ func (t *Table) Update(ref uint32, r *Reservation) {
 		}
 	}
 	*t.digestOf(ref) += t.fact(ref)
+	return true
 }
 
 // digestOf returns where a reservation counts towards the digest: with the shard of its first line.

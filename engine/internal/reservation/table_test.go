@@ -2,6 +2,7 @@ package reservation
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -97,6 +98,20 @@ func equal(a, b *Reservation) bool {
 		a.Sequence == b.Sequence && bytes.Equal(a.Channel, b.Channel) && bytes.Equal(a.Reference, b.Reference) && slices.Equal(a.Lines, b.Lines)
 }
 
+func shareACell(some []*Reservation) bool {
+	seen := map[[2]uint32]bool{}
+	for _, re := range some {
+		for _, l := range re.Lines {
+			cell := [2]uint32{l.SKU, l.Location}
+			if seen[cell] {
+				return true
+			}
+			seen[cell] = true
+		}
+	}
+	return false
+}
+
 func mustFind(r *rapid.T, t *Table, id ID) uint32 {
 	ref := t.Find(id, nil)
 	if ref == 0 {
@@ -168,7 +183,8 @@ type open struct {
 
 func (m *model) checkCells(r *rapid.T, t *Table, h *heads) {
 	want := map[[2]uint32][]open{}
-	for _, re := range slices.Backward(m.live) {
+	byAge := slices.SortedFunc(slices.Values(m.live), func(a, b *Reservation) int { return cmp.Compare(b.First, a.First) })
+	for _, re := range byAge {
 		for _, l := range re.Lines {
 			cell := [2]uint32{l.SKU, l.Location}
 			want[cell] = append(want[cell], open{re.ID, l.Open()})
@@ -311,7 +327,12 @@ func TestTableIsATable(t *testing.T) {
 				for range rapid.IntRange(2, 4).Draw(r, "how many") {
 					some = append(some, m.draw(r))
 				}
-				for _, re := range rapid.Permutation(some).Draw(r, "order") {
+				// On the same cell they come in order, as they do under its lock.
+				order := rapid.Permutation(some).Draw(r, "order")
+				if shareACell(some) {
+					order = some
+				}
+				for _, re := range order {
 					insert(r, re)
 				}
 			},
@@ -337,12 +358,26 @@ func TestTableIsATable(t *testing.T) {
 				if rapid.Bool().Draw(r, "extend") {
 					re.Deadline = m.now + spans().Draw(r, "deadline")
 				}
+				if rapid.Bool().Draw(r, "grow") { // by lines of its own SKUs, elsewhere
+					for range rapid.IntRange(1, 3).Draw(r, "lines") {
+						l := Line{SKU: rapid.SampledFrom(re.Lines).Draw(r, "like").SKU, Location: rapid.Uint32Range(1, 5).Draw(r, "location")}
+						if !slices.ContainsFunc(re.Lines, func(h Line) bool { return h.SKU == l.SKU && h.Location == l.Location }) {
+							l.Quantity = rapid.Uint32Range(1, math.MaxInt32).Draw(r, "quantity")
+							re.Lines = append(re.Lines, l)
+						}
+					}
+				}
 				for i := range re.Lines {
 					l := &re.Lines[i]
+					if l.Quantity < math.MaxInt32 && rapid.Bool().Draw(r, "more of it") {
+						l.Quantity++
+					}
 					l.Committed += rapid.Uint32Range(0, l.Open()).Draw(r, "committed")
 					l.Released += rapid.Uint32Range(0, l.Open()).Draw(r, "released")
 				}
-				table.Update(mustFind(r, table, re.ID), re)
+				if !table.Update(mustFind(r, table, re.ID), re) {
+					r.Fatal("there is no room")
+				}
 			},
 			"time": func(r *rapid.T) {
 				m.now += rapid.OneOf(spans(), rapid.Just(int64(300*24*time.Hour))).Draw(r, "passes")
