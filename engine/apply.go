@@ -53,10 +53,13 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 			OnHand: c.OnHand, Held: c.Held, Safety: c.Safety, Sequence: sequence, Flags: stock.Flags(c.Flags),
 		})
 	}
-	switch r.Kind {
-	case record.ReservationHeld, record.ReservationCommitted, record.ReservationReleased, record.ReservationExtended,
-		record.ReservationExpired:
+	if r.Reservation.State != 0 && r.Kind != record.ReservationRefused {
 		e.applyReservation(r, m)
+	}
+	if r.Order != nil {
+		e.applyOrder(sequence, r.Order)
+	}
+	switch r.Kind {
 	case record.SKUSet:
 		e.applySKU(sequence, &r.SKU)
 	case record.LocationSet:

@@ -76,7 +76,7 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 	if c.Held < 0 {
 		return a.broken(sequence, "%s has %d held", name, c.Held)
 	}
-	if r.Kind == record.ReservationHeld {
+	if r.Kind == record.ReservationHeld || r.Kind == record.OrderMoved && m.held > 0 {
 		if c.Flags&(record.Blocked|record.LocationBlocked) != 0 || before.Flags&(stock.Blocked|stock.LocationBlocked) != 0 {
 			return a.broken(sequence, "%s is blocked and was promised", name)
 		}
@@ -103,6 +103,7 @@ var auditRules = map[record.Kind]auditRule{
 	record.ReservationReleased:  (*auditor).changed,
 	record.ReservationExtended:  (*auditor).changed,
 	record.ReservationExpired:   (*auditor).changed,
+	record.OrderMoved:           (*auditor).orderMoved,
 }
 
 func (a *auditor) nothingElse(uint64, *record.Record) (map[cellID]movement, error) { return nil, nil }
@@ -152,6 +153,9 @@ func (a *auditor) changed(sequence uint64, r *record.Record) (map[cellID]movemen
 		return nil, a.broken(sequence, "reservation %s is not live", FormatID(re.ID))
 	}
 	a.e.reservations.Read(ref, &a.before)
+	if err := a.expiredTogether(sequence, r); err != nil {
+		return nil, err
+	}
 	expired := r.Kind == record.ReservationExpired
 	if due := a.before.Deadline <= r.Time; due != expired {
 		return nil, a.broken(sequence, "reservation %s, due %s, is changed by kind %d at %s",
@@ -243,7 +247,7 @@ func (e *Engine) checkInvariants() (findings []error) {
 				ErrBroken, units, e.skus.Name(at.sku), e.locations.Name(at.location)))
 		}
 	}
-	return findings
+	return append(findings, e.checkOrders()...)
 }
 
 // findingsMax is how many broken invariants are reported before the rest is left out.

@@ -34,6 +34,7 @@ var changeKinds = [...]ChangeKind{
 	record.ReservationReleased: ReservationReleasedChange, record.ReservationExtended: ReservationExtendedChange,
 	record.ReservationExpired: ReservationExpiredChange, record.ReservationRefused: ReservationRefusedChange,
 	record.SKUSet: SKUSetChange, record.LocationSet: LocationSetChange, record.LocationDeleted: LocationDeletedChange,
+	record.OrderMoved: "order.moved", // each move has a kind of its own
 }
 
 // Change is one change, as the feed shows it. Everything in it is absolute: what the change left behind.
@@ -52,6 +53,7 @@ type Change struct {
 	Shortages         []Shortage
 	SKU               *SKU
 	Location          *Location
+	Order             *Order
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
@@ -67,6 +69,11 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 		r.Reservation.Sequence = sequence
 		re := e.reservationFrom(&r.Reservation)
 		c.Reservation = &re
+	}
+	if r.Order != nil {
+		completeOrder(r.Order, sequence)
+		o := e.orderFrom(r.Order)
+		c.Kind, c.Order = o.Move.Event(), &o
 	}
 	if r.SKU.ID != 0 {
 		s := e.skuFrom(&r.SKU, sequence)

@@ -44,6 +44,7 @@ const (
 	chunkAnswers
 	chunkImports
 	chunkSymbols
+	chunkOrders
 )
 
 // checkpointState is what the checkpoint loop and whoever asks about it share.
@@ -257,6 +258,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	w.locations()
 	w.window(chunkEnded, e.ended.log)
 	w.window(chunkAnswers, e.answers.log)
+	w.orders()
 	for _, entry := range e.imports.entries() {
 		w.begin(chunkImports, len(entry)+4)
 		w.chunk = appendBytes(w.chunk, entry)
@@ -384,6 +386,15 @@ func (w *checkpointWriter) window(kind byte, log *window.Log) {
 	log.Walk(window.Position{}, func(entry []byte) bool {
 		w.begin(kind, len(entry)+4)
 		w.chunk = appendBytes(w.chunk, entry)
+		return w.err == nil
+	})
+}
+
+// orders copies every order, live and ended, as it is kept.
+func (w *checkpointWriter) orders() {
+	w.e.orders.byID.Range(func(_ ID, o *orderEntry) bool {
+		w.begin(chunkOrders, len(o.encoded)+4)
+		w.chunk = appendBytes(w.chunk, o.encoded)
 		return w.err == nil
 	})
 }

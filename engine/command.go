@@ -44,6 +44,9 @@ func (e *Engine) write(c *command) (sequence uint64) {
 	sequence = e.log.Append(c.buffer)
 	e.apply(sequence, &c.rec, c.buffer, live)
 	e.counts.change(sequence, c.rec.Kind)
+	if c.rec.Order != nil {
+		e.counts.moves[c.rec.Order.Move].Add(1)
+	}
 	return sequence
 }
 

@@ -57,7 +57,7 @@ func (e *Engine) decideFinish(c *command, lines []Line) error {
 	re := &c.rec.Reservation
 	if len(lines) == 0 {
 		for i := range re.Lines {
-			e.finishLine(c, &re.Lines[i], re.Lines[i].Open())
+			e.finishLine(c, &re.Lines[i], re.Lines[i].Open(), c.rec.Kind == record.ReservationCommitted)
 		}
 	} else if err := e.finishLines(c, lines); err != nil {
 		return err
@@ -115,19 +115,19 @@ func (e *Engine) finishLines(c *command, lines []Line) error {
 		return &refused
 	}
 	for j, units := range take {
-		e.finishLine(c, &re.Lines[j], units)
+		e.finishLine(c, &re.Lines[j], units, c.rec.Kind == record.ReservationCommitted)
 	}
 	return nil
 }
 
-// finishLine takes units of a line out of what is held.
-func (e *Engine) finishLine(c *command, l *reservation.Line, units uint32) {
+// finishLine takes units of a line out of what is held: to be sold, or to be free again.
+func (e *Engine) finishLine(c *command, l *reservation.Line, units uint32, sold bool) {
 	if units == 0 {
 		return
 	}
 	view, _ := e.stock.View(l.SKU, l.Location)
 	onHand, delta := view.OnHand, int64(0)
-	if c.rec.Kind == record.ReservationCommitted {
+	if sold {
 		l.Committed += units
 		delta = -int64(units)
 	} else {

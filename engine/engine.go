@@ -44,6 +44,7 @@ type Engine struct {
 	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
 	retain       atomic.Uint64 // first change that somebody asked to be kept; 0 = nobody did
 	nearby       nearby
+	orders       *orders
 
 	claims claims
 	counts counts
@@ -64,8 +65,9 @@ type Engine struct {
 type counts struct {
 	// changes is by kind of record, and spread by sequence, so that writers on different cores count in different cache
 	// lines.
-	changes      [16][16]atomic.Int64
+	changes      [16][32]atomic.Int64
 	refused      [reasonEnd]atomic.Int64
+	moves        [orderMoveEnd]atomic.Int64 // of orders
 	journalBytes atomic.Int64 // written since the last checkpoint began
 }
 
@@ -141,6 +143,7 @@ func newEngine(dir string, options Options) (*Engine, error) {
 	e.answers.log = window.New(options.WindowAge, options.WindowKeys)
 	e.ended.log = window.New(options.WindowAge, options.WindowKeys)
 	e.imports.maxAge = options.WindowAge
+	e.orders = newOrders()
 	return e, nil
 }
 
@@ -183,6 +186,7 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 		}
 		e.watchClock()
 		e.foldNearby()
+		e.remindDue()
 		if n%8 == 0 {
 			e.watchDisk()
 		}
@@ -191,6 +195,7 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			e.answers.log.Evict(now)
 			e.ended.log.Evict(now)
 			e.imports.evict(now)
+			e.orders.forget(now-int64(e.options.OrderRetention), e.options.OrdersKept)
 			if err := e.trim(); err != nil {
 				e.options.Log.Error("journal could not be trimmed", "error", err)
 			}

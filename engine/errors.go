@@ -59,6 +59,7 @@ const (
 	KindLocation    = "location"
 	KindReservation = "reservation"
 	KindStock       = "stock"
+	KindOrder       = "order"
 )
 
 // UnknownError says that there is no such thing.
@@ -97,10 +98,11 @@ type InUseError struct {
 	Location     string
 	Cells        int // cells with units on hand or held
 	Reservations int // live reservations with a line there
+	Orders       int // live orders that are collected there, or sent from there
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("location %q still has %d cells with units and %d reservations", e.Location, e.Cells, e.Reservations)
+	return fmt.Sprintf("location %q still has %d cells with units, %d reservations and %d orders", e.Location, e.Cells, e.Reservations, e.Orders)
 }
 
 // RefusedError says that a reservation was not granted, or that what was to be committed or released is not held, and

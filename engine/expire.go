@@ -137,6 +137,9 @@ func (e *Engine) expireLocked(ref uint32, now int64) {
 			c.addCell(l.SKU, l.Location, &view, view.OnHand, view.Held-open, 0)
 		}
 	}
+	if entry := e.orders.holding(re.ID); entry != nil {
+		c.rec.Order = e.expiredOrder(entry, now)
+	}
 	lag := time.Duration(now - re.Deadline)
 	e.write(c)
 	if f := e.options.Observe.Expired; f != nil {

@@ -168,5 +168,6 @@ func (e *Engine) reserveAt(c *command, r *ReserveRequest, p *place, id ID, o *on
 	}
 	c.rec.PassedOver = append(c.rec.PassedOver[:0], passed...)
 	e.decideReserve(c, r)
-	return e.hold(c, r, id, o, now, deadline), nil, nil
+	basis, err = e.hold(c, r, id, o, now, deadline)
+	return basis, nil, err
 }

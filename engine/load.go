@@ -189,6 +189,8 @@ func (l *loader) install(kind byte, data []byte) error {
 	case chunkAnswers:
 		var r record.Record
 		return eachEntry(d, func(entry []byte) error { return l.e.answers.restore(entry, &r) })
+	case chunkOrders:
+		return eachEntry(d, l.e.restoreOrder)
 	case chunkImports:
 		return eachEntry(d, l.e.imports.restore)
 	case chunkSymbols:

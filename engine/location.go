@@ -136,7 +136,8 @@ func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 		}
 	}
 	inUse.Reservations = len(e.reservations.Place(nil, n, 1<<64-1, false, 1<<20))
-	if inUse.Cells > 0 || inUse.Reservations > 0 {
+	inUse.Orders = e.orders.at(n)
+	if inUse.Cells > 0 || inUse.Reservations > 0 || inUse.Orders > 0 {
 		basis := e.log.Appended()
 		e.stock.Unlock(&c.locks)
 		if err := e.settle(basis); err != nil {

@@ -34,6 +34,13 @@ type Options struct {
 	// Default 256 MiB.
 	CheckpointBytes int64
 
+	// OrderTimes are the clocks of orders where their location has none of its own.
+	OrderTimes OrderTimes
+	// OrderRetention and OrdersKept bound how long an order that has ended stays readable, and can be returned: this long, or until
+	// so many others have ended since, whichever comes first. Default 60 days and 1,000,000. An order takes about half a kilobyte.
+	OrderRetention time.Duration
+	OrdersKept     int
+
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
 
@@ -74,6 +81,11 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.RetentionAge, 24*time.Hour)
 	setDefault(&o.RetentionBytes, 8<<30)
 	setDefault(&o.CheckpointBytes, 256<<20)
+	setDefault(&o.OrderRetention, 60*24*time.Hour)
+	setDefault(&o.OrdersKept, 1_000_000)
+	if err := o.OrderTimes.setDefaults(); err != nil {
+		return o, err
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -103,6 +115,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("RetentionAge", o.RetentionAge, "0 or more")
 	case o.RetentionBytes < 0:
 		return o, invalid("RetentionBytes", o.RetentionBytes, "0 or more")
+	case o.OrderRetention < time.Hour:
+		return o, invalid("OrderRetention", o.OrderRetention, "at least 1 hour")
+	case o.OrdersKept < 1000 || o.OrdersKept > 100_000_000:
+		return o, invalid("OrdersKept", o.OrdersKept, "1,000 to 100,000,000")
 	case o.CheckpointBytes < 1<<16:
 		return o, invalid("CheckpointBytes", o.CheckpointBytes, "at least 64 KiB")
 	}

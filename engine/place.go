@@ -24,6 +24,7 @@ type place struct {
 	preparation time.Duration
 	defaultHold time.Duration // 0 = none of its own
 	suppliers   []Supplier
+	idRequired  bool
 
 	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
 	// are kept: whoever needs an older one begins anew.
@@ -53,7 +54,7 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 	}
 	p.preparation = time.Duration(d.PreparationTime) * time.Second
 	p.defaultHold = time.Duration(d.DefaultHold) * time.Second
-	p.suppliers = d.Suppliers
+	p.suppliers, p.idRequired = d.Suppliers, d.IDRequired
 	p.traits = traitsOf(LocationKind(r.Kind), d.Services)
 	if d.Position != nil {
 		p.located = true

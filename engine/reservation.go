@@ -186,6 +186,13 @@ func (e *Engine) change(id ID, o *once, decide func(c *command, now int64) error
 		return Reservation{}, e.endedError(id, re)
 	}
 	before := re.Sequence
+	if owner := e.orders.holding(id); owner != nil {
+		e.stock.Unlock(&c.locks)
+		if failed := e.settle(max(before, owner.sequence)); failed != nil {
+			return Reservation{}, failed
+		}
+		return Reservation{}, &OrderedError{id, owner.id}
+	}
 	c.rec.Time, c.rec.Answer = now, o.answer
 	if err := decide(c, now); err != nil {
 		e.stock.Unlock(&c.locks)

@@ -33,6 +33,8 @@ type ReserveRequest struct {
 	Channel, Reference string
 	// Key is the idempotency key, if any. A refusal under a key is remembered like any other answer.
 	Key string
+
+	order *PlaceOrderRequest // that is placed on what is held, in the same change
 }
 
 // Reserve holds every line of a request, or, with Partial, as much as is available, until a deadline. It returns a
@@ -169,11 +171,11 @@ func (e *Engine) reserveLocked(c *command, r *ReserveRequest, id ID, o *once, no
 	if !e.decideReserve(c, r) {
 		return e.refuse(c, o)
 	}
-	return e.hold(c, r, id, o, now, deadline), nil
+	return e.hold(c, r, id, o, now, deadline)
 }
 
 // hold makes what was decided a reservation. The shards of its lines are locked.
-func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadline int64) (sequence uint64) {
+func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadline int64) (sequence uint64, err error) {
 	if o.answer.ByID {
 		id = r.ID
 	}
@@ -183,7 +185,13 @@ func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadli
 	re.State, re.Created, re.Deadline = reservation.Held, now, deadline
 	re.Channel = append(re.Channel[:0], r.Channel...)
 	re.Reference = append(re.Reference[:0], r.Reference...)
-	return e.write(c)
+	if r.order != nil {
+		if c.rec.Order, err = e.draftOrder(r.order, re, now); err != nil {
+			return 0, err
+		}
+		c.rec.Kind, re.Deadline = record.OrderMoved, c.rec.Order.Deadline
+	}
+	return e.write(c), nil
 }
 
 func (r *ReserveRequest) check() (o once, err error) {
@@ -387,6 +395,9 @@ func (e *Engine) checkIDFree(c *command, id ID) (last uint64, err error) {
 
 // deadline returns the deadline that a request asks for, in engine time.
 func (e *Engine) deadline(r *ReserveRequest, lines []line, now int64) (int64, error) {
+	if r.order != nil {
+		return now, nil // that is the order's to say
+	}
 	if !r.ExpiresAt.IsZero() || r.ExpiresIn != 0 {
 		return deadlineAt(r.ExpiresIn, r.ExpiresAt, now)
 	}

@@ -12,6 +12,10 @@ type Stats struct {
 	SKUs, Locations   int
 	Cells             int64
 	LiveReservations  int64
+	// LiveOrders have not ended; Orders are all that are kept, and OrderMoves counts their moves since the start.
+	LiveOrders int64
+	Orders     int
+	OrderMoves map[OrderMove]int64
 	// Changes counts the changes made since the start, by kind, and Refused the refused lines, by reason.
 	Changes map[ChangeKind]int64
 	Refused map[Reason]int64
@@ -46,6 +50,7 @@ func (e *Engine) Stats() Stats {
 		Durable: e.log.Durable(), Appended: e.log.Appended(),
 		SKUs: int(e.skus.Len()), Locations: int(e.locations.Len()), Cells: cells.Cells,
 		LiveReservations: live.Live,
+		LiveOrders:       e.orders.live.Load(), Orders: e.orders.byID.Size(), OrderMoves: make(map[OrderMove]int64),
 		Changes:          make(map[ChangeKind]int64), Refused: make(map[Reason]int64),
 		Answers: answers.Count, Ended: ended.Count,
 		AnswersReach: e.reach(answers.Oldest, now), EndedReach: e.reach(ended.Oldest, now),
@@ -62,6 +67,9 @@ func (e *Engine) Stats() Stats {
 	}
 	for kind := record.StockSet; int(kind) < len(changeKinds); kind++ {
 		st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
+	}
+	for _, m := range OrderMoves() {
+		st.OrderMoves[m] = e.counts.moves[m].Load()
 	}
 	for _, reason := range Reasons() {
 		st.Refused[reason] = e.counts.refused[reason].Load()

@@ -16,6 +16,8 @@ import (
 const (
 	symbolSKU      = 's'
 	symbolLocation = 'l'
+
+	factOrder = 'o' // tells what an order adds to the digest from what names do
 )
 
 func appendSymbol(dst []byte, kind byte, id uint32, name string) []byte {

@@ -35,6 +35,7 @@ const (
 	partSKU
 	partLocation
 	partPassedOver
+	partOrder
 	partsEnd
 )
 
@@ -104,6 +105,9 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partPassedOver != 0 {
 		dst = appendRefusals(dst, r.PassedOver)
 	}
+	if parts&partOrder != 0 {
+		dst = AppendOrder(dst, r.Order)
+	}
 	return dst
 }
 
@@ -133,6 +137,7 @@ func (r *Record) parts() uint16 {
 	set(partSKU, r.SKU.ID != 0)
 	set(partLocation, r.Location.ID != 0)
 	set(partPassedOver, len(r.PassedOver) > 0)
+	set(partOrder, r.Order != nil)
 	return parts
 }
 
@@ -308,6 +313,10 @@ func Decode(b []byte, r *Record) error {
 		for range d.count(refusalsLimit) {
 			r.PassedOver = append(r.PassedOver, d.refusal())
 		}
+	}
+	if parts&partOrder != 0 {
+		r.Order = new(Order)
+		d.Order(r.Order)
 	}
 	return d.End()
 }

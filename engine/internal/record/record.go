@@ -22,6 +22,7 @@ const (
 	SKUSet
 	LocationSet
 	LocationDeleted
+	OrderMoved
 	kindEnd
 )
 
@@ -56,6 +57,9 @@ type Record struct {
 	Import   Import
 	SKU      SKU
 	Location Location
+
+	// Order is the whole order that the change moved, as it left it, or nil.
+	Order *Order
 }
 
 // Answer identifies the request that a record answers.

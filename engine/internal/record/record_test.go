@@ -25,7 +25,7 @@ var kinds = map[Kind]string{
 	ReservationHeld: "reservation_held", ReservationCommitted: "reservation_committed",
 	ReservationReleased: "reservation_released", ReservationExtended: "reservation_extended",
 	ReservationExpired: "reservation_expired", ReservationRefused: "reservation_refused",
-	SKUSet: "sku_set", LocationSet: "location_set", LocationDeleted: "location_deleted",
+	SKUSet: "sku_set", LocationSet: "location_set", LocationDeleted: "location_deleted", OrderMoved: "order_moved",
 }
 
 // examples returns a record of each kind, with the parts that the engine gives it.
@@ -67,6 +67,15 @@ func examples() []*Record {
 			PassedOver: []Refusal{{SKU: "lamp", Location: "lyon", Reason: 5, Requested: 5, OnHand: 4}},
 		},
 		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 1, Details: []byte(`{"id_required":true}`)}},
+		{Kind: OrderMoved, Time: at, Answer: key, Cells: []Cell{cell}, Reservation: held, Order: &Order{
+			ID: reservation.ID{0: 0xB0, 15: 0xBF}, Reservation: id, Token: [16]byte{0: 0xC0, 15: 0xCF}, State: 1, Move: 1,
+			Placed: at, Deadline: at + 900_000_000_000, RemindAt: at + 1, Slot: at + 3_600_000_000_000, SlotEnd: at + 5_400_000_000_000,
+			Location: 2, Channel: 1, Payment: 2, Fulfilment: 1, Handover: 3, OnShort: 2, Flags: PaidOnline | IDRequired, Extensions: 1, WrongCodes: 2,
+			Code: "7XK2M9", Compartment: "M", Owner: "shop", Reference: "A-1001", Notes: "ring twice", PaymentNote: "pi_1", Bay: "4", Vehicle: "blue",
+			Customer: Person{"c-7", "Ana", "+33 1 23", "ana@example.com"}, Collector: Person{Name: "Bo"},
+			Lines:   []OrderLine{{SKU: 1, From: 2, Quantity: 3, Collected: 1, Returned: 1}, {SKU: 300, From: 70_000, Quantity: 9, Missing: 2, Cancelled: 1}},
+			History: []OrderStep{{Time: at, Sequence: 41, Move: 1, State: 1, By: "shop"}, {Time: at + 5, Move: 2, State: 2, By: "ana", Reason: "in stock"}},
+		}},
 	}
 }
 

@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
+)
+
+// OrderFilter says which orders to list. Empty fields ask for all.
+type OrderFilter struct {
+	Location  string       // where they are collected, or sent from
+	States    []OrderState // in any of these; none = all that are live
+	Reference string
+}
+
+// OrderCursor is where a listing of orders goes on. The zero cursor begins one.
+type OrderCursor struct {
+	location uint32
+	due      int64
+	id       ID
+	more     bool
+}
+
+// Done reports whether a cursor that Orders returned says that there is no more.
+func (c *OrderCursor) Done() bool { return !c.more }
+
+// OrdersMax is the most orders in one page.
+const OrdersMax = 1000
+
+// Orders lists up to limit orders and returns where to go on: the live by deadline, the oldest first, those that have ended by when
+// they did; where no location is asked for, location by location. What moves while the listing goes on may be missed or come
+// twice. A search by reference comes in one page.
+func (e *Engine) Orders(f OrderFilter, after OrderCursor, limit int) ([]Order, OrderCursor, error) {
+	if limit < 1 || limit > OrdersMax {
+		return nil, OrderCursor{}, invalid("limit", limit, "1 to 1000")
+	}
+	states := f.States
+	if len(states) == 0 {
+		states = orderLive
+	}
+	place := uint32(0)
+	if f.Location != "" {
+		known := false
+		if place, known = e.lookupLocation(f.Location); !known {
+			return nil, OrderCursor{}, e.unknownLocation(f.Location)
+		}
+	}
+	if f.Reference != "" {
+		return e.ordersWithReference(f.Reference, place, f.States)
+	}
+	basis := e.log.Appended()
+	keys, next := e.orders.page(place, states, after, limit)
+	out, err := e.readOrders(keys, func(entry *orderEntry) bool {
+		return slices.Contains(states, entry.state) && (place == 0 || entry.location == place)
+	})
+	if err != nil {
+		return nil, OrderCursor{}, err
+	}
+	return out, next, e.settle(basis)
+}
+
+// readOrders reads orders that still are wanted. One whose deadline has passed is ended first.
+func (e *Engine) readOrders(ids []ID, wanted func(*orderEntry) bool) ([]Order, error) {
+	out := make([]Order, 0, len(ids))
+	now := e.clock.Now()
+	for _, id := range ids {
+		entry := e.orders.get(id)
+		if entry != nil && entry.ended == 0 && entry.due != 0 && entry.due <= now {
+			if err := e.expire(entry.hold); err != nil {
+				return nil, err
+			}
+			entry = e.orders.get(id)
+		}
+		if entry == nil || !wanted(entry) {
+			continue
+		}
+		o, err := e.orderOf(entry)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// page returns the next orders of a location, or of all, that are in one of some states.
+func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limit int) (ids []ID, next OrderCursor) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first, last := place, place
+	if place == 0 {
+		last = 1<<32 - 1
+	}
+	at := max(first, after.location)
+	for len(ids) < limit {
+		if place == 0 {
+			// The next location that has orders.
+			found := false
+			t.queue.Ascend(queueKey{location: at}, func(k queueKey) bool {
+				at, found = k.location, true
+				return false
+			})
+			if !found {
+				return ids, OrderCursor{}
+			}
+		}
+		keys := t.pageAt(at, states, after, limit-len(ids))
+		for _, k := range keys {
+			ids = append(ids, k.id)
+		}
+		if len(ids) == limit {
+			k := keys[len(keys)-1]
+			return ids, OrderCursor{at, k.due, k.id, true}
+		}
+		if at == last {
+			break
+		}
+		at++
+		after = OrderCursor{}
+	}
+	return ids, OrderCursor{}
+}
+
+// pageAt returns the next orders of one location. Each state has its own run of the queue; the runs are merged.
+func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int) []queueKey {
+	var keys []queueKey
+	for _, s := range states {
+		from, n := queueKey{place, s, 0, ID{}}, 0
+		if after.more && after.location == place {
+			from.due, from.id = after.due, after.id
+		}
+		t.queue.Ascend(from, func(k queueKey) bool {
+			if k.location != place || k.state != s || n == limit {
+				return false
+			}
+			if k != from || !after.more || after.location != place { // the cursor's own is the last of the page before
+				keys = append(keys, k)
+				n++
+			}
+			return true
+		})
+	}
+	slices.SortFunc(keys, func(a, b queueKey) int { return cmp.Or(cmp.Compare(a.due, b.due), slices.Compare(a.id[:], b.id[:])) })
+	return keys[:min(limit, len(keys))]
+}
+
+func (e *Engine) ordersWithReference(reference string, place uint32, states []OrderState) ([]Order, OrderCursor, error) {
+	basis := e.log.Appended()
+	var ids []ID
+	hash := textHash(reference)
+	e.orders.mu.Lock()
+	e.orders.references.Ascend(referenceKey{hash: hash}, func(k referenceKey) bool {
+		if k.hash == hash {
+			ids = append(ids, k.id)
+		}
+		return k.hash == hash && len(ids) < OrdersMax
+	})
+	e.orders.mu.Unlock()
+	out, err := e.readOrders(ids, func(entry *orderEntry) bool {
+		return (place == 0 || entry.location == place) && (len(states) == 0 || slices.Contains(states, entry.state))
+	})
+	if err != nil {
+		return nil, OrderCursor{}, err
+	}
+	out = slices.DeleteFunc(out, func(o Order) bool { return o.Reference != reference })
+	return out, OrderCursor{}, e.settle(basis)
+}
+
+// AppendBinary writes the cursor behind dst.
+func (c *OrderCursor) AppendBinary(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, c.location)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.due))
+	return append(dst, c.id[:]...)
+}
+
+// ParseOrderCursor reads what AppendBinary wrote.
+func ParseOrderCursor(b []byte) (OrderCursor, error) {
+	if len(b) != 4+8+16 {
+		return OrderCursor{}, invalid("cursor", "of another form", "the next_cursor of an earlier answer")
+	}
+	return OrderCursor{binary.BigEndian.Uint32(b), int64(binary.BigEndian.Uint64(b[4:])), ID(b[12:]), true}, nil
+}
+
+// OrderCounts are how many orders of a location are in each state.
+func (e *Engine) OrderCounts(location string) (map[OrderState]int, error) {
+	place, known := e.lookupLocation(location)
+	if !known {
+		return nil, e.unknownLocation(location)
+	}
+	basis := e.log.Appended()
+	out := make(map[OrderState]int)
+	e.orders.mu.Lock()
+	for s := Placed; s < orderStateEnd; s++ {
+		out[s] = e.orders.counts[queueCount{place, s}]
+	}
+	e.orders.mu.Unlock()
+	return out, e.settle(basis)
+}
+
+// PickLine is what the staff of a location is to fetch of a SKU.
+type PickLine struct {
+	SKU      string
+	Title    string // if it has one
+	Quantity int64
+	// Send is how much of it is for orders that are collected elsewhere.
+	Send int64
+	// Orders are those it is for, by deadline.
+	Orders []ID
+}
+
+// PickListMax is the most reservations that a pick list looks at.
+const PickListMax = 10_000
+
+// PickList merges, by SKU, what is held at a location for orders that are accepted or being picked. It reports whether it has it
+// all: more than PickListMax reservations are not looked at.
+func (e *Engine) PickList(location string) (lines []PickLine, whole bool, err error) {
+	place, known := e.lookupLocation(location)
+	if !known {
+		return nil, false, e.unknownLocation(location)
+	}
+	basis := e.log.Appended()
+	entries := e.reservations.Place(nil, place, 1<<64-1, false, PickListMax+1)
+	whole = len(entries) <= PickListMax
+	c := newCommand()
+	defer c.recycle()
+	type wanted struct {
+		entry *orderEntry
+		lines []reservation.Line
+	}
+	var orders []wanted
+	for _, r := range entries[:min(len(entries), PickListMax)] {
+		entry := e.orders.holding(r.ID)
+		if entry == nil || entry.state != Accepted && entry.state != Picking && entry.state != OrderShort {
+			continue
+		}
+		c.rec.Reset()
+		if err := e.readReservation(c, r.ID); err != nil || c.rec.Reservation.State != reservation.Held {
+			continue // ended in between
+		}
+		orders = append(orders, wanted{entry, slices.Clone(c.rec.Reservation.Lines)})
+	}
+	slices.SortStableFunc(orders, func(a, b wanted) int { return cmp.Compare(a.entry.due, b.entry.due) })
+	index := make(map[uint32]int)
+	for _, o := range orders {
+		for i := range o.lines {
+			l := &o.lines[i]
+			if l.Location != place || l.Open() == 0 {
+				continue
+			}
+			at, have := index[l.SKU]
+			if !have {
+				at = len(lines)
+				index[l.SKU] = at
+				lines = append(lines, PickLine{SKU: e.skus.Name(l.SKU)})
+				if s := e.settingsOf(l.SKU); s != nil {
+					lines[at].Title = s.Title
+				}
+			}
+			p := &lines[at]
+			p.Quantity += int64(l.Open())
+			if o.entry.location != place {
+				p.Send += int64(l.Open())
+			}
+			if n := len(p.Orders); n == 0 || p.Orders[n-1] != o.entry.id {
+				p.Orders = append(p.Orders, o.entry.id)
+			}
+		}
+	}
+	slices.SortFunc(lines, func(a, b PickLine) int { return cmp.Compare(a.SKU, b.SKU) })
+	return lines, whole, e.settle(basis)
+}
+
+// eachOrder calls f with every order, decoded, for checks of the whole state.
+func (e *Engine) eachOrder(f func(entry *orderEntry, o *record.Order) error) (err error) {
+	e.orders.byID.Range(func(_ ID, entry *orderEntry) bool {
+		var o record.Order
+		if err = entry.decode(&o); err == nil {
+			err = f(entry, &o)
+		}
+		return err == nil
+	})
+	return err
+}

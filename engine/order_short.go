@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"fmt"
+
+	"onhand/engine/hours"
+	"onhand/engine/internal/record"
+)
+
+// short: units that were to be picked are not there. In one change their count is corrected, or their cell blocked to be counted;
+// the rest of the order stays held; and the missing units are held elsewhere, where the order allows it and there are any, or are
+// missing for good.
+func (w *orderWork) short() error {
+	at := w.o.Location
+	if w.r.Location != "" {
+		known := false
+		if at, known = w.e.lookupLocation(w.r.Location); !known {
+			return w.e.unknownLocation(w.r.Location)
+		}
+	}
+	units, err := w.asked(func(sku uint32) uint32 { return w.openAt(sku, at) })
+	if err != nil {
+		return err
+	}
+	w.c.rec.Reason, w.c.rec.Reference = "count", "order "+FormatID(w.o.ID)
+	if OnShort(w.o.OnShort) == OnShortMove && at == w.o.Location && !w.anyCollected() {
+		if p := w.placeWithAll(); p != nil {
+			return w.moveTo(p, units)
+		}
+	}
+	lost := false
+	for _, u := range units {
+		w.take(u, at, false)
+		w.correct(u, at)
+		rest := u
+		if OnShort(w.o.OnShort) == OnShortTransfer {
+			rest.units -= w.holdElsewhere(u, at)
+		}
+		if rest.units > 0 {
+			lost = true
+			w.book(rest, openUnits, missing)
+		}
+	}
+	switch {
+	case w.open() == 0 && w.anyCollected():
+		w.releaseAll()
+		w.end(Collected)
+		return nil
+	case w.open() == 0: // nothing of it is left
+		w.releaseAll()
+		w.end(Cancelled)
+		giveBack(w.o)
+		return nil
+	case lost:
+		w.o.State = uint8(OrderShort)
+	default:
+		w.o.Move = uint8(MoveReroute)
+	}
+	return w.restart()
+}
+
+// correct takes units that were not found off on hand, or blocks their cell. What is held of it has just been written to the record.
+func (w *orderWork) correct(u orderUnits, at uint32) {
+	for i := range w.c.rec.Cells {
+		c := &w.c.rec.Cells[i]
+		if c.SKU != u.sku || c.Location != at {
+			continue
+		}
+		if w.r.Recount {
+			c.Flags |= record.Blocked
+		} else {
+			c.OnHand -= int64(u.units)
+			c.Delta -= int64(u.units)
+		}
+	}
+}
+
+// holdElsewhere holds missing units where there are any: at a supplier of where the order is collected, the fastest first, or at
+// the nearest location otherwise. It holds them in one place or not at all, and returns how many.
+func (w *orderWork) holdElsewhere(u orderUnits, but uint32) uint32 {
+	hold := func(location uint32) bool {
+		if location == but || location == w.o.Location && but != w.o.Location {
+			return false
+		}
+		view, stocked := w.e.stock.View(u.sku, location)
+		if !stocked || view.Available() < int64(u.units) || w.written(u.sku, location) {
+			return false
+		}
+		w.c.addCell(u.sku, location, &view, view.OnHand, view.Held+int64(u.units), 0)
+		holdMore(w.re, u.sku, location, u.units)
+		return true
+	}
+	if w.place == nil {
+		return 0
+	}
+	for _, s := range w.place.suppliers {
+		if id, known := w.e.lookupLocation(s.Location); known && hold(id) {
+			return u.units
+		}
+	}
+	held := uint32(0)
+	w.eachNearby(func(p *place) bool {
+		if hold(p.ID) {
+			held = u.units
+		}
+		return held == 0
+	})
+	return held
+}
+
+// written reports whether the record already has a cell: it can have each only once.
+func (w *orderWork) written(sku, location uint32) bool {
+	for i := range w.c.rec.Cells {
+		if c := &w.c.rec.Cells[i]; c.SKU == sku && c.Location == location {
+			return true
+		}
+	}
+	return false
+}
+
+// nearbyMax is how many locations near the order's are looked at for what is missing.
+const nearbyMax = 200
+
+// eachNearby calls f with the locations around that of the order, nearest first, until it answers false.
+func (w *orderWork) eachNearby(f func(p *place) bool) {
+	if !w.place.located {
+		return
+	}
+	d, err := Details{w.place.Details}.Get()
+	if err != nil || d.Position == nil {
+		return
+	}
+	near := Near{Position: *d.Position}
+	n, again := 0, false
+	w.e.eachNear(&near, &LocationFilter{}, func() { again = n > 0 }, func(p *place, _ hours.Status, _ Distance) bool {
+		if n++; again || n > nearbyMax {
+			return false
+		}
+		return p.ID == w.o.Location || f(p)
+	})
+}
+
+// placeWithAll returns the nearest location that has all the order still waits for.
+func (w *orderWork) placeWithAll() (found *place) {
+	w.eachNearby(func(p *place) bool {
+		if LocationKind(p.Kind) == Warehouse {
+			return true
+		}
+		for i := range w.o.Lines {
+			sku := w.o.Lines[i].SKU
+			view, stocked := w.e.stock.View(sku, p.ID)
+			if need := w.openAt(sku, 0); need > 0 && (!stocked || view.Available() < int64(need)) {
+				return true
+			}
+		}
+		found = p
+		return false
+	})
+	return found
+}
+
+// moveTo moves the whole order to a location that has all of it, where it begins anew. missing is what was not found.
+func (w *orderWork) moveTo(p *place, missing []orderUnits) error {
+	need := make([]orderUnits, 0, len(w.o.Lines))
+	for i := range w.o.Lines {
+		if sku := w.o.Lines[i].SKU; w.openAt(sku, 0) > 0 && !contains(need, sku) {
+			need = append(need, orderUnits{sku: sku, units: w.openAt(sku, 0)})
+		}
+	}
+	w.releaseAll()
+	for _, u := range missing {
+		w.correct(u, w.o.Location)
+	}
+	for _, u := range need {
+		view, _ := w.e.stock.View(u.sku, p.ID)
+		w.c.addCell(u.sku, p.ID, &view, view.OnHand, view.Held+int64(u.units), 0)
+		holdMore(w.re, u.sku, p.ID, u.units)
+	}
+	w.o.Location, w.place, w.o.State, w.o.Move = p.ID, p, uint8(Placed), uint8(MoveReroute)
+	w.o.Slot, w.o.SlotEnd, w.o.Compartment = 0, 0, ""
+	w.reason = fmt.Sprintf("all of it is at %q", w.e.locations.Name(p.ID))
+	return w.restart()
+}

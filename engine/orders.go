@@ -1,0 +1,315 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/puzpuzpuz/xsync/v3"
+	"github.com/tidwall/btree"
+
+	"onhand/engine/internal/record"
+)
+
+// orders is the table of orders: found by id, by the reservation they point at, by token, by reference, and in the order in which a
+// store works them off. An order is kept as it is stored, encoded, so that a million of them are a million objects for the garbage
+// collector and not ten.
+//
+// An entry is never changed once published. It is replaced in apply, under the shards of the order's SKUs.
+type orders struct {
+	byID    *xsync.MapOf[ID, *orderEntry]
+	byHold  *xsync.MapOf[ID, ID] // reservation → the live order that points at it
+	byToken *xsync.MapOf[Token, ID]
+	live    atomic.Int64
+
+	// mu guards the trees and counters. It is a leaf.
+	mu         sync.Mutex
+	queue      *btree.BTreeG[queueKey]
+	references *btree.BTreeG[referenceKey]
+	reminders  *btree.BTreeG[timeKey]
+	ended      *btree.BTreeG[timeKey]
+	counts     map[queueCount]int
+	customers  map[uint64]int // live orders by customer, as customerHash has them
+	owners     map[string]int // live orders by who placed them
+}
+
+// Token is the secret part of the address of an order's tracking page.
+type Token [16]byte
+
+// String returns the token as addresses have it: 22 characters of base64url.
+func (t Token) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
+
+// ParseToken reads what String writes.
+func ParseToken(text string) (t Token, ok bool) {
+	if len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
+		return t, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return Token(append(b, make([]byte, len(t))...)[:len(t)]), err == nil
+}
+
+type orderEntry struct {
+	id, hold   ID
+	token      Token
+	state      OrderState
+	erased     bool
+	location   uint32
+	due        int64 // deadline of a live order, end of another
+	remindAt   int64
+	ended      int64
+	sequence   uint64
+	reference  uint64 // hash; 0 = none
+	customer   uint64 // hash; 0 = none
+	owner      string
+	encoded    []byte
+	digestFact uint64
+}
+
+// queueKey orders a location's orders by state and then by what is due first.
+type queueKey struct {
+	location uint32
+	state    OrderState
+	due      int64
+	id       ID
+}
+
+func (k queueKey) compare(o queueKey) int {
+	return cmp.Or(cmp.Compare(k.location, o.location), cmp.Compare(k.state, o.state), cmp.Compare(k.due, o.due), bytes.Compare(k.id[:], o.id[:]))
+}
+
+type referenceKey struct {
+	hash uint64
+	id   ID
+}
+
+type timeKey struct {
+	at int64
+	id ID
+}
+
+type queueCount struct {
+	location uint32
+	state    OrderState
+}
+
+func newOrders() *orders {
+	unlocked := btree.Options{NoLocks: true}
+	return &orders{
+		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), byToken: xsync.NewMapOf[Token, ID](),
+		queue: btree.NewBTreeGOptions(func(a, b queueKey) bool { return a.compare(b) < 0 }, unlocked),
+		references: btree.NewBTreeGOptions(func(a, b referenceKey) bool {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.id[:], b.id[:])) < 0
+		}, unlocked),
+		reminders: newTimeTree(unlocked), ended: newTimeTree(unlocked),
+		counts: make(map[queueCount]int), customers: make(map[uint64]int), owners: make(map[string]int),
+	}
+}
+
+func newTimeTree(o btree.Options) *btree.BTreeG[timeKey] {
+	return btree.NewBTreeGOptions(func(a, b timeKey) bool {
+		return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.id[:], b.id[:])) < 0
+	}, o)
+}
+
+// get returns an order's entry, or nil.
+func (t *orders) get(id ID) *orderEntry {
+	e, _ := t.byID.Load(id)
+	return e
+}
+
+// holding returns the live order that points at a reservation, or nil.
+func (t *orders) holding(reservation ID) *orderEntry {
+	if t.live.Load() == 0 {
+		return nil
+	}
+	id, ok := t.byHold.Load(reservation)
+	if !ok {
+		return nil
+	}
+	return t.get(id)
+}
+
+// erased reports whether what is personal in an order was erased.
+func (t *orders) erased(id ID) bool {
+	e := t.get(id)
+	return e != nil && e.erased
+}
+
+func textHash(text string) uint64 {
+	if text == "" {
+		return 0
+	}
+	return xxhash.Sum64String(text) | 1
+}
+
+// put replaces an order, and returns by how much that moves the digest.
+func (t *orders) put(r *record.Order) (digest uint64) {
+	e := &orderEntry{
+		id: r.ID, hold: r.Reservation, token: r.Token, state: OrderState(r.State), erased: r.Flags&record.Erased != 0,
+		location: r.Location, due: r.Deadline, remindAt: r.RemindAt, ended: r.Ended, sequence: r.Sequence,
+		reference: textHash(r.Reference), customer: textHash(r.Customer.Reference), owner: r.Owner,
+		encoded: record.AppendOrder(make([]byte, 0, 256), r),
+	}
+	if e.ended != 0 {
+		e.due = e.ended
+	} else {
+		e.digestFact = textFact(e.encoded, e.sequence, factOrder)
+	}
+	old := t.get(e.id)
+	if old != nil {
+		digest -= old.digestFact
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old != nil {
+		t.unindex(old)
+	} else {
+		t.byToken.Store(e.token, e.id)
+	}
+	t.index(e)
+	// Who finds the reservation live, or looks for its order, finds this one from here on.
+	t.byID.Store(e.id, e)
+	switch {
+	case e.ended == 0:
+		t.byHold.Store(e.hold, e.id)
+		if old == nil || old.ended != 0 {
+			t.live.Add(1)
+		}
+	case old != nil && old.ended == 0:
+		t.live.Add(-1)
+	}
+	if old != nil && old.ended == 0 && (e.ended != 0 || old.hold != e.hold) {
+		t.byHold.Delete(old.hold)
+	}
+	return digest + e.digestFact
+}
+
+func (t *orders) index(e *orderEntry) {
+	t.queue.Set(queueKey{e.location, e.state, e.due, e.id})
+	t.counts[queueCount{e.location, e.state}]++
+	if e.reference != 0 {
+		t.references.Set(referenceKey{e.reference, e.id})
+	}
+	if e.ended != 0 {
+		t.ended.Set(timeKey{e.ended, e.id})
+		return
+	}
+	if e.remindAt != 0 {
+		t.reminders.Set(timeKey{e.remindAt, e.id})
+	}
+	if e.customer != 0 {
+		t.customers[e.customer]++
+	}
+	t.owners[e.owner]++
+}
+
+func (t *orders) unindex(e *orderEntry) {
+	t.queue.Delete(queueKey{e.location, e.state, e.due, e.id})
+	decrement(t.counts, queueCount{e.location, e.state})
+	if e.reference != 0 {
+		t.references.Delete(referenceKey{e.reference, e.id})
+	}
+	if e.ended != 0 {
+		t.ended.Delete(timeKey{e.ended, e.id})
+		return
+	}
+	if e.remindAt != 0 {
+		t.reminders.Delete(timeKey{e.remindAt, e.id})
+	}
+	if e.customer != 0 {
+		decrement(t.customers, e.customer)
+	}
+	decrement(t.owners, e.owner)
+}
+
+func decrement[K comparable](counts map[K]int, k K) {
+	if counts[k]--; counts[k] == 0 {
+		delete(counts, k)
+	}
+}
+
+// at reports whether a location has live orders.
+func (t *orders) at(location uint32) (live int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := Placed; s < orderStateEnd; s++ {
+		if s.Live() {
+			live += t.counts[queueCount{location, s}]
+		}
+	}
+	return live
+}
+
+// dueReminders returns up to max live orders whose customers are to be reminded by now.
+func (t *orders) dueReminders(now int64, max int) (ids []ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reminders.Scan(func(k timeKey) bool {
+		if k.at > now || len(ids) == max {
+			return false
+		}
+		ids = append(ids, k.id)
+		return true
+	})
+	return ids
+}
+
+// forgetAtOnce is how many orders are forgotten before others may use the table.
+const forgetAtOnce = 1000
+
+// forget drops orders that ended before a time, and the oldest of those that are more than keep.
+func (t *orders) forget(before int64, keep int) {
+	for n := forgetAtOnce; n == forgetAtOnce; {
+		n = 0
+		t.mu.Lock()
+		for ; n < forgetAtOnce; n++ {
+			oldest, ok := t.ended.Min()
+			if !ok || oldest.at >= before && t.ended.Len() <= keep {
+				break
+			}
+			e := t.get(oldest.id)
+			t.unindex(e)
+			t.byID.Delete(e.id)
+			t.byToken.Delete(e.token)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// decode reads an entry's order.
+func (e *orderEntry) decode(o *record.Order) error {
+	d := record.NewDecoder(e.encoded)
+	d.Order(o)
+	return d.End()
+}
+
+// applyOrder brings an order to where a record left it.
+func (e *Engine) applyOrder(sequence uint64, o *record.Order) {
+	completeOrder(o, sequence)
+	e.recordDigest.Add(e.orders.put(o))
+}
+
+// restoreOrder puts an order back as it was read from a checkpoint.
+func (e *Engine) restoreOrder(encoded []byte) error {
+	var o record.Order
+	d := record.NewDecoder(encoded)
+	d.Order(&o)
+	if err := d.End(); err != nil {
+		return err
+	}
+	e.recordDigest.Add(e.orders.put(&o))
+	return nil
+}
+
+// expiredOrder is what a live order becomes whose reservation expires now.
+func (e *Engine) expiredOrder(entry *orderEntry, now int64) *record.Order {
+	o := new(record.Order)
+	if err := entry.decode(o); err != nil {
+		panic("engine: an order that was kept can't be read: " + err.Error())
+	}
+	expireOrder(o, now)
+	return o
+}

@@ -1,0 +1,378 @@
+package engine
+
+import (
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
+	"onhand/engine/internal/stock"
+)
+
+// PlaceOrderRequest places an order on units that are held already, or holds them and places the order in one change. It is read
+// during the call only.
+type PlaceOrderRequest struct {
+	// Reservation is a live one that becomes the order's. Where it is zero, Lines are held, with Find at a location that is found.
+	Reservation ID
+	Lines       []Line
+	Find        *FindLocation
+
+	// Location is where the order is collected. It may be left out where its lines are all at one location.
+	Location   string
+	Channel    OrderChannel    // default Web
+	Fulfilment OrderFulfilment // default Pickup
+	Handover   Handover        // default AtCounter, or AtLocker at a locker
+	Payment    PaymentTerms    // default PayInStore
+	OnShort    OnShort         // default OnShortAsk
+	IDRequired bool            // besides where the location requires it
+
+	Customer, Collector Person
+	Reference           string // at most ReferenceMax bytes
+	Notes               string // at most NotesMax bytes
+	PaymentReference    string // at most ReferenceMax bytes
+
+	By    string // who, for the history; at most ByMax bytes
+	Owner string // the id of the API key that asks, at most ByMax bytes
+	Key   string // idempotency key, if any
+}
+
+// PaymentTerms is how an order is paid.
+type PaymentTerms uint8
+
+// The terms.
+const (
+	OnlinePaid    PaymentTerms = iota + 1
+	OnlinePending              // the order waits for its payment before anybody picks it
+	PayInStore                 // when it is collected
+)
+
+var paymentTermsNames = [...]string{OnlinePaid: "online_paid", OnlinePending: "online_pending", PayInStore: "in_store"}
+
+// String returns the terms as the HTTP interface writes them.
+func (t PaymentTerms) String() string { return nameOf(paymentTermsNames[:], t) }
+
+// ParsePaymentTerms reads what String writes.
+func ParsePaymentTerms(text string) (PaymentTerms, error) {
+	return parseName[PaymentTerms]("payment", paymentTermsNames[:], text)
+}
+
+// PlaceOrder places an order. It returns a RefusedError where a line can't be held, and a StateError or UnknownError where the
+// reservation is not a live one; nothing is held or placed then.
+func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
+	hold, o, err := r.check()
+	if err != nil {
+		return Order{}, err
+	}
+	c := newCommand()
+	defer c.recycle()
+	sequence, answered, err := o.begin(e, c)
+	if err != nil {
+		return Order{}, err
+	}
+	if answered {
+		return e.orderAnswer(&c.rec, sequence)
+	}
+	defer o.end(e)
+	if r.Reservation != (ID{}) {
+		sequence, err = e.placeOnHold(c, r, &o)
+	} else {
+		sequence, err = e.reserveOnce(c, hold, newID(e.clock.Now()), &o)
+	}
+	var out Order
+	if err == nil {
+		out, err = e.orderAnswer(&c.rec, sequence)
+	}
+	if failed := e.settle(sequence); failed != nil {
+		return Order{}, failed
+	}
+	return out, err
+}
+
+func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
+	setDefault(&r.Channel, Web)
+	setDefault(&r.Fulfilment, Pickup)
+	setDefault(&r.Payment, PayInStore)
+	setDefault(&r.OnShort, OnShortAsk)
+	hold = &ReserveRequest{Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, order: r}
+	if r.Reservation == (ID{}) {
+		if _, err = hold.check(); err != nil {
+			return nil, o, err
+		}
+	} else if len(r.Lines) > 0 || r.Find != nil {
+		return nil, o, invalid("reservation", FormatID(r.Reservation), "either a reservation or lines")
+	}
+	if r.Location != "" {
+		if err = checkName("location", r.Location); err != nil {
+			return nil, o, err
+		}
+	}
+	if r.Fulfilment == ShipHome && r.Payment == PayInStore {
+		return nil, o, invalid("payment", r.Payment.String(), "online_paid or online_pending, as the order is sent to its customer")
+	}
+	if r.Fulfilment == PickupAfter && r.Location == "" {
+		return nil, o, invalid("location", "", "the location where the order is to be collected")
+	}
+	texts := []struct {
+		field, text string
+		most        int
+	}{
+		{"reference", r.Reference, ReferenceMax}, {"notes", r.Notes, NotesMax}, {"payment_reference", r.PaymentReference, ReferenceMax},
+		{"by", r.By, ByMax}, {"owner", r.Owner, ByMax},
+	}
+	for _, p := range []struct {
+		field string
+		*Person
+	}{{"customer.", &r.Customer}, {"collector.", &r.Collector}} {
+		for _, t := range []struct{ field, text string }{{"name", p.Name}, {"phone", p.Phone}, {"email", p.Email}} {
+			texts = append(texts, struct {
+				field, text string
+				most        int
+			}{p.field + t.field, t.text, PersonTextMax})
+		}
+		texts = append(texts, struct {
+			field, text string
+			most        int
+		}{p.field + "reference", p.Reference, ReferenceMax})
+	}
+	for _, t := range texts {
+		if err = checkText(t.field, t.text, t.most); err != nil {
+			return nil, o, err
+		}
+	}
+	o, err = keyed(r.Key, func(f *fingerprint) {
+		f.begin("order.place")
+		_, _ = f.d.Write(r.Reservation[:])
+		f.lines(r.Lines)
+		if r.Find != nil {
+			r.Find.describe(f)
+		}
+		f.text(r.Location)
+		for _, n := range []int64{int64(r.Channel), int64(r.Fulfilment), int64(r.Handover), int64(r.Payment), int64(r.OnShort)} {
+			f.number(n)
+		}
+		f.bool(r.IDRequired)
+		for _, t := range texts {
+			f.text(t.text)
+		}
+	})
+	return hold, o, err
+}
+
+// placeOnHold places an order on a live reservation.
+func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, o *once) (basis uint64, err error) {
+	if err := e.admit(); err != nil {
+		return 0, err
+	}
+	ref, locked := e.lockReservation(c, r.Reservation)
+	if !locked {
+		return 0, e.endedError(r.Reservation, &c.rec.Reservation)
+	}
+	defer e.stock.Unlock(&c.locks)
+	re := &c.rec.Reservation
+	e.reservations.Read(ref, re)
+	now := e.clock.Now()
+	if re.Deadline <= now {
+		e.expireLocked(ref, now)
+		return 0, &StateError{re.ID, Expired, e.log.Appended()}
+	}
+	if owner := e.orders.holding(re.ID); owner != nil {
+		return re.Sequence, &OrderedError{re.ID, owner.id}
+	}
+	c.rec.Time, c.rec.Answer = now, o.answer
+	order, err := e.draftOrder(r, re, now)
+	if err != nil {
+		return re.Sequence, err
+	}
+	re.Deadline = order.Deadline
+	c.rec.Kind, c.rec.Order = record.OrderMoved, order
+	return e.write(c), nil
+}
+
+// draftOrder makes an order of a reservation, as it will be held, and gives it its deadline. The shards of its lines are locked.
+func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, now int64) (*record.Order, error) {
+	o := &record.Order{
+		ID: newID(now), Reservation: re.ID, State: uint8(Placed), Move: uint8(MovePlace), Placed: now,
+		Channel: uint8(r.Channel), Fulfilment: uint8(r.Fulfilment), Handover: uint8(r.Handover), OnShort: uint8(r.OnShort),
+		Code: newPickupCode(), Owner: clone(r.Owner), Reference: clone(r.Reference), Notes: clone(r.Notes), PaymentNote: clone(r.PaymentReference),
+		Customer: clonePerson(&r.Customer), Collector: clonePerson(&r.Collector),
+	}
+	_, _ = rand.Read(o.Token[:]) // it never fails
+	switch r.Payment {
+	case OnlinePaid:
+		o.Payment = uint8(PaymentPaid)
+	case OnlinePending:
+		o.Payment = uint8(PaymentPending)
+	default:
+		o.Payment = uint8(PaymentDueInStore)
+	}
+	if r.Payment != PayInStore {
+		o.Flags |= record.PaidOnline
+	}
+	o.Lines = make([]record.OrderLine, 0, len(re.Lines))
+	for i := range re.Lines {
+		l := &re.Lines[i]
+		if l.Open() > 0 {
+			o.Lines = append(o.Lines, record.OrderLine{SKU: l.SKU, From: l.Location, Quantity: l.Open()})
+		}
+	}
+	p, err := e.placeOfOrder(r, o)
+	if err != nil {
+		return nil, err
+	}
+	o.Location = p.ID
+	if r.Handover == 0 {
+		o.Handover = uint8(AtCounter)
+		if LocationKind(p.Kind) == Locker {
+			o.Handover = uint8(AtLocker)
+		}
+	}
+	if r.IDRequired || p.idRequired {
+		o.Flags |= record.IDRequired
+	}
+	if err := e.checkServices(r, o, p); err != nil {
+		return nil, err
+	}
+	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
+		return nil, err
+	}
+	o.History = []record.OrderStep{{Time: now, Move: uint8(MovePlace), State: uint8(Placed), By: clone(r.By)}}
+	return o, nil
+}
+
+// placeOfOrder returns where an order is collected, or sent from.
+func (e *Engine) placeOfOrder(r *PlaceOrderRequest, o *record.Order) (*place, error) {
+	at := o.Lines[0].From
+	if r.Location != "" {
+		known := false
+		if at, known = e.lookupLocation(r.Location); !known {
+			return nil, e.unknownLocation(r.Location)
+		}
+	}
+	p := e.locationOf(at)
+	if p == nil {
+		return nil, e.unknownLocation(e.locations.Name(at))
+	}
+	if r.Fulfilment != PickupAfter {
+		for i := range o.Lines {
+			if o.Lines[i].From != at {
+				return nil, invalid("location", e.locations.Name(at),
+					fmt.Sprintf("that of every line, as one is at %q; with fulfilment ship_to_store it is sent", e.locations.Name(o.Lines[i].From)))
+			}
+		}
+	}
+	return p, nil
+}
+
+// checkServices refuses what a location that says which services it has does not have.
+func (e *Engine) checkServices(r *PlaceOrderRequest, o *record.Order, p *place) error {
+	if o.Fulfilment == uint8(ShipHome) || p.traits>>kindBits == 0 {
+		return nil
+	}
+	for _, need := range r.services(Handover(o.Handover)) {
+		if p.traits&(1<<(kindBits+need.service)) == 0 {
+			return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
+		}
+	}
+	return nil
+}
+
+type neededService struct {
+	service      Service
+	field, value string
+}
+
+// services are those that an order needs where it is collected.
+func (r *PlaceOrderRequest) services(h Handover) (need []neededService) {
+	switch h {
+	case AtCurbside:
+		need = append(need, neededService{ServiceCurbside, "handover", h.String()})
+	case AtLocker:
+		need = append(need, neededService{ServiceLocker, "handover", h.String()})
+	}
+	if r.Channel == Phone {
+		need = append(need, neededService{ServiceCallAndCollect, "channel", r.Channel.String()})
+	}
+	if r.Payment == PayInStore {
+		need = append(need, neededService{ServicePayInStore, "payment", r.Payment.String()})
+	} else {
+		need = append(need, neededService{ServicePayOnline, "payment", r.Payment.String()})
+	}
+	return need
+}
+
+// Pickup codes are short enough to be read out, and one of a billion; whoever tries them is slowed down (CodeError).
+const (
+	pickupCodeLength   = 6
+	pickupCodeAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // nothing that looks like something else; 32 of them, so that each byte is fair
+)
+
+func newPickupCode() string {
+	var b [pickupCodeLength]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	for i := range b {
+		b[i] = pickupCodeAlphabet[b[i]%byte(len(pickupCodeAlphabet))]
+	}
+	return string(b[:])
+}
+
+func clone(s string) string { return string([]byte(s)) }
+
+func clonePerson(p *Person) record.Person {
+	return record.Person{Reference: clone(p.Reference), Name: clone(p.Name), Phone: clone(p.Phone), Email: clone(p.Email)}
+}
+
+// orderAnswer turns a record that moved an order into the answer to who asked for it.
+func (e *Engine) orderAnswer(r *record.Record, sequence uint64) (Order, error) {
+	if r.Kind == record.ReservationRefused {
+		return Order{}, &RefusedError{Lines: refusalsFrom(r.Refusals), Sequence: sequence}
+	}
+	o := r.Order
+	completeOrder(o, sequence)
+	out := e.orderFrom(o)
+	if out.Move == MoveWrongCode {
+		return Order{}, &CodeError{ID: out.ID, Wrong: out.WrongCodes, RetryAt: instant(o.CodeFrom), Sequence: sequence}
+	}
+	return out, nil
+}
+
+// completeOrder fills in what a record that is being made can't know: its own sequence.
+func completeOrder(o *record.Order, sequence uint64) {
+	if o.First == 0 {
+		o.First = sequence
+	}
+	o.Sequence = sequence
+	if n := len(o.History); n > 0 && o.History[n-1].Sequence == 0 {
+		o.History[n-1].Sequence = sequence
+	}
+}
+
+// CodeError says that a pickup code was not the right one, or that none is looked at for a while because of those before it.
+type CodeError struct {
+	ID       ID
+	Wrong    int       // in a row
+	RetryAt  time.Time // no code is looked at before; zero = now is fine
+	Sequence uint64
+}
+
+func (e *CodeError) Error() string {
+	if e.RetryAt.IsZero() {
+		return fmt.Sprintf("that is not the pickup code of order %s", FormatID(e.ID))
+	}
+	return fmt.Sprintf("that is not the pickup code of order %s, after %d wrong ones: the next is looked at from %s on",
+		FormatID(e.ID), e.Wrong, e.RetryAt.Format(time.RFC3339))
+}
+
+// lockForOrder locks what an order's move may touch: the shards of its SKUs and of its reservation.
+func (e *Engine) lockForOrder(c *command, entry *orderEntry, o *record.Order) (ref uint32, current bool) {
+	c.locks = stock.LockSet{}
+	for i := range o.Lines {
+		c.locks.Add(stock.ShardOf(o.Lines[i].SKU))
+	}
+	if entry.ended == 0 {
+		ref = e.reservations.Find(entry.hold, c.locks.Add)
+	}
+	e.stock.Lock(&c.locks)
+	current = e.orders.get(entry.id) == entry && (entry.ended != 0 || e.reservations.Find(entry.hold, nil) == ref)
+	return ref, current
+}
