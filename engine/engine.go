@@ -68,7 +68,7 @@ type counts struct {
 	changes      [16][32]atomic.Int64
 	refused      [reasonEnd]atomic.Int64
 	moves        [orderMoveEnd]atomic.Int64 // of orders
-	journalBytes atomic.Int64 // written since the last checkpoint began
+	journalBytes atomic.Int64               // written since the last checkpoint began
 }
 
 func (c *counts) change(sequence uint64, kind record.Kind) {

@@ -102,7 +102,11 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("location %q still has %d cells with units, %d reservations and %d orders", e.Location, e.Cells, e.Reservations, e.Orders)
+	text := fmt.Sprintf("location %q still has %d cells with units and %d reservations", e.Location, e.Cells, e.Reservations)
+	if e.Orders > 0 {
+		text += fmt.Sprintf(", and %d orders", e.Orders)
+	}
+	return text
 }
 
 // RefusedError says that a reservation was not granted, or that what was to be committed or released is not held, and

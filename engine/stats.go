@@ -51,7 +51,7 @@ func (e *Engine) Stats() Stats {
 		SKUs: int(e.skus.Len()), Locations: int(e.locations.Len()), Cells: cells.Cells,
 		LiveReservations: live.Live,
 		LiveOrders:       e.orders.live.Load(), Orders: e.orders.byID.Size(), OrderMoves: make(map[OrderMove]int64),
-		Changes:          make(map[ChangeKind]int64), Refused: make(map[Reason]int64),
+		Changes: make(map[ChangeKind]int64), Refused: make(map[Reason]int64),
 		Answers: answers.Count, Ended: ended.Count,
 		AnswersReach: e.reach(answers.Oldest, now), EndedReach: e.reach(ended.Oldest, now),
 		Memory: MemoryStats{
