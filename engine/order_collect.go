@@ -54,7 +54,7 @@ func (w *orderWork) identify() error {
 		return invalid("code", "", "the pickup code; or id_checked and a reason, where the customer has lost it")
 	}
 	if w.now < w.o.CodeFrom {
-		return &CodeError{ID: w.o.ID, Wrong: int(w.o.WrongCodes), RetryAt: timeOf(w.o.CodeFrom), Sequence: w.o.Sequence}
+		return &CodeError{ID: w.o.ID, Wrong: int(w.o.WrongCodes), RetryAt: timeOf(w.o.CodeFrom), Wait: waitFor(w.o.CodeFrom, w.now), Sequence: w.o.Sequence}
 	}
 	given := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(w.r.Code))
 	if subtle.ConstantTimeCompare([]byte(given), []byte(w.o.Code)) == 1 {

@@ -331,7 +331,7 @@ func (e *Engine) orderAnswer(r *record.Record, sequence uint64) (Order, error) {
 	completeOrder(o, sequence)
 	out := e.orderFrom(o)
 	if out.Move == MoveWrongCode {
-		return Order{}, &CodeError{ID: out.ID, Wrong: out.WrongCodes, RetryAt: instant(o.CodeFrom), Sequence: sequence}
+		return Order{}, &CodeError{ID: out.ID, Wrong: out.WrongCodes, RetryAt: instant(o.CodeFrom), Wait: waitFor(o.CodeFrom, r.Time), Sequence: sequence}
 	}
 	return out, nil
 }
@@ -352,6 +352,7 @@ type CodeError struct {
 	ID       ID
 	Wrong    int       // in a row
 	RetryAt  time.Time // no code is looked at before; zero = now is fine
+	Wait     time.Duration
 	Sequence uint64
 }
 
@@ -362,6 +363,8 @@ func (e *CodeError) Error() string {
 	return fmt.Sprintf("that is not the pickup code of order %s, after %d wrong ones: the next is looked at from %s on",
 		FormatID(e.ID), e.Wrong, e.RetryAt.Format(time.RFC3339))
 }
+
+func waitFor(at, now int64) time.Duration { return time.Duration(max(0, at-now)) }
 
 // lockForOrder locks what an order's move may touch: the shards of its SKUs and of its reservation.
 func (e *Engine) lockForOrder(c *command, entry *orderEntry, o *record.Order) (ref uint32, current bool) {

@@ -169,6 +169,9 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 	dst = strconv.AppendUint(dst, c.Sequence, 10)
 	dst = appendText(dst, "type", string(c.Kind))
 	dst = appendTime(dst, "time", c.Time)
+	if c.Order != nil {
+		dst = appendOrder(appendMember(dst, "order"), c.Order, false)
+	}
 	if c.Reservation != nil {
 		dst = appendReservation(appendMember(dst, "reservation"), c.Reservation)
 	}

@@ -54,6 +54,9 @@ func problemOf(err error) *problem {
 		state    *engine.StateError
 		sequence *engine.SequenceError
 		inUse    *engine.InUseError
+		order    *engine.OrderStateError
+		ordered  *engine.OrderedError
+		code     *engine.CodeError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -89,6 +92,18 @@ func problemOf(err error) *problem {
 				return append(dst, '"')
 			},
 		}
+	case errors.As(err, &order):
+		return orderStateProblem(order)
+	case errors.As(err, &ordered):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "reservation-ordered", title: "The reservation belongs to an order", detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				dst = append(engine.AppendID(append(dst, `,"id":"`...), ordered.Reservation), '"')
+				return append(engine.AppendID(append(dst, `,"order":"`...), ordered.Order), '"')
+			},
+		}
+	case errors.As(err, &code):
+		return codeProblem(code)
 	case errors.As(err, &sequence):
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "sequence-mismatch", title: "The cell was changed in between",
@@ -102,7 +117,7 @@ func problemOf(err error) *problem {
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "location-in-use", title: "The location is in use", detail: err.Error(),
 			extend: func(dst []byte) []byte {
-				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d`, inUse.Cells, inUse.Reservations)
+				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d,"orders":%d`, inUse.Cells, inUse.Reservations, inUse.Orders)
 			},
 		}
 	case errors.Is(err, engine.ErrKeyReused):
@@ -138,6 +153,48 @@ func problemOf(err error) *problem {
 		}
 	}
 	return &problem{status: fasthttp.StatusInternalServerError, kind: "internal", title: "Something went wrong", detail: err.Error()}
+}
+
+func orderStateProblem(order *engine.OrderStateError) *problem {
+	return &problem{
+		status: fasthttp.StatusConflict, kind: "order-state", title: "The order is " + order.State.String(), detail: order.Error(),
+		extend: func(dst []byte) []byte {
+			dst = append(engine.AppendID(append(dst, `,"id":"`...), order.ID), '"')
+			dst = appendText(dst, "state", order.State.String())
+			dst = appendText(dst, "move", order.Move.String())
+			dst = append(dst, `,"from":[`...)
+			for i, s := range order.Move.From() {
+				if i > 0 {
+					dst = append(dst, ',')
+				}
+				dst = appendString(dst, s.String())
+			}
+			dst = append(dst, ']')
+			if order.Why != "" {
+				dst = appendText(dst, "why", order.Why)
+			}
+			return dst
+		},
+	}
+}
+
+// codeProblem is the answer to a wrong pickup code: 403, and 429 while no code is looked at.
+func codeProblem(code *engine.CodeError) *problem {
+	p := &problem{
+		status: fasthttp.StatusForbidden, kind: "wrong-code", title: "That is not the pickup code", detail: code.Error(),
+		extend: func(dst []byte) []byte {
+			dst = append(engine.AppendID(append(dst, `,"id":"`...), code.ID), '"')
+			dst = appendNumber(dst, "wrong_codes", int64(code.Wrong))
+			if !code.RetryAt.IsZero() {
+				dst = appendTime(dst, "retry_at", code.RetryAt)
+			}
+			return dst
+		},
+	}
+	if !code.RetryAt.IsZero() {
+		p.status, p.retryAfter = fasthttp.StatusTooManyRequests, max(1, int(code.Wait.Seconds()+0.999))
+	}
+	return p
 }
 
 // invalidField is a 400 that names the field, what it held, and what is allowed.

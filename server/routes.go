@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
 )
 
 // route is a call of the API.
@@ -43,6 +45,28 @@ func routes() []*route {
 		{method: "POST", pattern: "/v1/reservations/{id}/commit", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postCommit},
 		{method: "POST", pattern: "/v1/reservations/{id}/release", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postRelease},
 		{method: "POST", pattern: "/v1/reservations/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postExtend},
+
+		{method: "POST", pattern: "/v1/orders", scope: ScopeReserve, lane: laneWrite, handle: (*Server).postOrder},
+		{method: "GET", pattern: "/v1/orders", scope: ScopeRead, query: q("location", "state", "reference", "limit", "cursor", "min_sequence"), handle: (*Server).listOrders},
+		{method: "GET", pattern: "/v1/orders/picklist", scope: ScopeRead, query: q("location", "min_sequence"), handle: (*Server).getPickList},
+		{method: "GET", pattern: "/v1/orders/counts", scope: ScopeRead, query: q("location", "min_sequence"), handle: (*Server).getOrderCounts},
+		{method: "GET", pattern: "/v1/orders/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getOrder},
+		{method: "GET", pattern: "/v1/orders/{id}/secrets", scope: ScopeReserve, handle: (*Server).getOrderSecrets},
+		{method: "POST", pattern: "/v1/orders/{id}/accept", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveAccept, bodyOf[who])},
+		{method: "POST", pattern: "/v1/orders/{id}/pick", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MovePick, bodyOf[who])},
+		{method: "POST", pattern: "/v1/orders/{id}/ready", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReady, bodyOf[who])},
+		{method: "POST", pattern: "/v1/orders/{id}/collect", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveCollect, bodyOf[collectRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/short", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveShort, bodyOf[shortRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/dispatch", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveDispatch, bodyOf[linesSomewhere])},
+		{method: "POST", pattern: "/v1/orders/{id}/receive", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReceive, bodyOf[someLines])},
+		{method: "POST", pattern: "/v1/orders/{id}/deliver", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveDeliver, bodyOf[who])},
+		{method: "POST", pattern: "/v1/orders/{id}/return", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReturn, bodyOf[returnRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/cancel", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveCancel, bodyOf[someLines])},
+		{method: "POST", pattern: "/v1/orders/{id}/pay", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MovePay, bodyOf[paymentRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/refund", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveRefund, bodyOf[paymentRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveExtend, bodyOf[extendRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/arrive", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveArrive, bodyOf[arriveRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/erase", scope: ScopeAdmin, lane: laneFinish, handle: moveOrder(engine.MoveErase, bodyOf[who])},
 
 		{method: "GET", pattern: "/v1/skus", scope: ScopeRead, query: q("limit", "cursor", "min_sequence"), handle: (*Server).listSKUs},
 		{method: "GET", pattern: "/v1/skus/{sku}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getSKU},

@@ -1,0 +1,406 @@
+package server
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
+)
+
+type orderRequest struct {
+	Reservation *string       `json:"reservation"`
+	Lines       []lineRequest `json:"lines"`
+	findRequest
+	Location         string        `json:"location"`
+	Channel          *string       `json:"channel"`
+	Fulfilment       *string       `json:"fulfilment"`
+	Handover         *string       `json:"handover"`
+	Payment          *string       `json:"payment"`
+	OnShort          *string       `json:"on_short"`
+	IDRequired       bool          `json:"id_required"`
+	Customer         personRequest `json:"customer"`
+	Collector        personRequest `json:"collector"`
+	Reference        string        `json:"reference"`
+	Notes            string        `json:"notes"`
+	PaymentReference string        `json:"payment_reference"`
+	By               string        `json:"by"`
+}
+
+type personRequest struct {
+	Reference string `json:"reference"`
+	Name      string `json:"name"`
+	Phone     string `json:"phone"`
+	Email     string `json:"email"`
+}
+
+func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
+	out := &engine.PlaceOrderRequest{
+		Lines: linesOf(r.Lines), Location: r.Location, IDRequired: r.IDRequired,
+		Customer: engine.Person(r.Customer), Collector: engine.Person(r.Collector),
+		Reference: r.Reference, Notes: r.Notes, PaymentReference: r.PaymentReference, By: c.by(r.By), Owner: c.principal,
+	}
+	var err error
+	if out.Key, err = c.idempotencyKey(); err != nil {
+		return nil, err
+	}
+	if r.Reservation != nil {
+		if out.Reservation, err = engine.ParseID(*r.Reservation); err != nil {
+			return nil, invalidField("reservation", quoteShort([]byte(*r.Reservation)), "the id of a reservation")
+		}
+	}
+	if r.Near != nil {
+		out.Find = new(engine.FindLocation)
+		if out.Find.Near, out.Find.Filter, err = r.findRequest.read(); err != nil {
+			return nil, err
+		}
+	} else if field := r.findRequest.given(); field != "" {
+		return nil, invalidField(field, "given", "near beside it")
+	}
+	for _, choice := range []struct {
+		given *string
+		parse func(string) error
+	}{
+		{r.Channel, func(s string) error { out.Channel, err = engine.ParseOrderChannel(s); return err }},
+		{r.Fulfilment, func(s string) error { out.Fulfilment, err = engine.ParseOrderFulfilment(s); return err }},
+		{r.Handover, func(s string) error { out.Handover, err = engine.ParseHandover(s); return err }},
+		{r.Payment, func(s string) error { out.Payment, err = engine.ParsePaymentTerms(s); return err }},
+		{r.OnShort, func(s string) error { out.OnShort, err = engine.ParseOnShort(s); return err }},
+	} {
+		if choice.given != nil {
+			if err := choice.parse(*choice.given); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// by is who does something, for an order's history: who the request says, or whose key it came with.
+func (c *call) by(given string) string {
+	if given == "" {
+		return c.principal
+	}
+	return given
+}
+
+// postOrder places an order, on a reservation or on lines that are held in the same step. Its answer alone has the pickup code and
+// the address of the tracking page.
+func (s *Server) postOrder(c *call) error {
+	var in orderRequest
+	if err := s.decode(c, &in); err != nil {
+		return err
+	}
+	request, err := in.engine(c)
+	if err != nil {
+		return err
+	}
+	o, err := s.engine.PlaceOrder(request)
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, "/v1/orders/"...)
+	c.out = engine.AppendID(c.out, o.ID)
+	c.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, c.out)
+	c.out = appendOrder(c.out[:0], &o, true)
+	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.json(fasthttp.StatusCreated)
+	return nil
+}
+
+func (s *Server) getOrder(c *call) error {
+	id, err := engine.ParseID(c.params[0])
+	if err != nil {
+		return err
+	}
+	o, err := s.engine.Order(id)
+	if err != nil {
+		return err
+	}
+	s.answerOrder(c, &o)
+	return nil
+}
+
+func (s *Server) answerOrder(c *call, o *engine.Order) {
+	c.out = appendOrder(c.out, o, false)
+	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.json(fasthttp.StatusOK)
+}
+
+// getOrderSecrets answers with what the customer needs to collect and to follow an order: for the shop that sends it to them, not for
+// staff, who are to be told the code.
+func (s *Server) getOrderSecrets(c *call) error {
+	id, err := engine.ParseID(c.params[0])
+	if err != nil {
+		return err
+	}
+	o, err := s.engine.Order(id)
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, `{"id":"`...)
+	c.out = append(engine.AppendID(c.out, o.ID), '"')
+	c.out = append(appendOrderSecrets(c.out, &o), '}')
+	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// ordersPage is the standard page of a listing of orders.
+const ordersPage = 100
+
+// listOrders lists a store's orders by state, what is due first first.
+func (s *Server) listOrders(c *call) error {
+	filter := engine.OrderFilter{Location: c.query.value("location"), Reference: c.query.value("reference")}
+	if text := c.query.value("state"); text != "" {
+		for name := range strings.SplitSeq(text, ",") {
+			state, err := engine.ParseOrderState(name)
+			if err != nil {
+				return err
+			}
+			filter.States = append(filter.States, state)
+		}
+	}
+	limit, err := c.query.limit(ordersPage)
+	if err != nil {
+		return err
+	}
+	var cursor engine.OrderCursor
+	if text := c.query.value("cursor"); text != "" {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err == nil {
+			cursor, err = engine.ParseOrderCursor(raw)
+		}
+		if err != nil {
+			return invalidField("cursor", quoteShort([]byte(text)), "the next_cursor of an earlier answer")
+		}
+	}
+	page, next, err := s.engine.Orders(filter, cursor, limit)
+	if err != nil {
+		return err
+	}
+	c.out = append(c.out, `{"orders":[`...)
+	for i := range page {
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = appendOrder(c.out, &page[i], false)
+	}
+	c.out = append(c.out, ']')
+	if !next.Done() {
+		c.out = appendText(c.out, "next_cursor", base64.RawURLEncoding.EncodeToString(next.AppendBinary(nil)))
+	}
+	c.out = append(c.out, '}')
+	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// getPickList answers with what the staff of a location is to fetch, by SKU.
+func (s *Server) getPickList(c *call) error {
+	location, err := c.location()
+	if err != nil {
+		return err
+	}
+	lines, whole, err := s.engine.PickList(location)
+	if err != nil {
+		return err
+	}
+	c.out = appendString(append(c.out, `{"location":`...), location)
+	c.out = append(c.out, `,"lines":[`...)
+	for i := range lines {
+		l := &lines[i]
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = appendString(append(c.out, `{"sku":`...), l.SKU)
+		if l.Title != "" {
+			c.out = appendText(c.out, "title", l.Title)
+		}
+		c.out = appendNumber(c.out, "quantity", l.Quantity)
+		c.out = appendNumber(c.out, "to_send", l.Send)
+		c.out = append(c.out, `,"orders":[`...)
+		for j, id := range l.Orders {
+			if j > 0 {
+				c.out = append(c.out, ',')
+			}
+			c.out = append(engine.AppendID(append(c.out, '"'), id), '"')
+		}
+		c.out = append(c.out, `]}`...)
+	}
+	c.out = append(appendBool(append(c.out, ']'), "whole", whole), '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// getOrderCounts answers with how many orders of a location are in each state.
+func (s *Server) getOrderCounts(c *call) error {
+	location, err := c.location()
+	if err != nil {
+		return err
+	}
+	counts, err := s.engine.OrderCounts(location)
+	if err != nil {
+		return err
+	}
+	c.out = appendString(append(c.out, `{"location":`...), location)
+	for _, state := range engine.OrderStates() {
+		c.out = appendNumber(c.out, state.String(), int64(counts[state]))
+	}
+	c.out = append(c.out, '}')
+	c.json(fasthttp.StatusOK)
+	return nil
+}
+
+// location returns the parameter of that name, which a list for staff needs.
+func (c *call) location() (string, error) {
+	location := c.query.value("location")
+	if location == "" {
+		return "", invalidField("location", `""`, "a location")
+	}
+	return location, nil
+}
+
+func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = engine.AppendID(dst, o.ID)
+	dst = append(dst, `","state":"`...)
+	dst = append(dst, o.State.String()...)
+	dst = append(dst, `","last_move":"`...)
+	dst = append(dst, o.Move.String()...)
+	dst = append(dst, `","reservation":"`...)
+	dst = append(engine.AppendID(dst, o.Reservation), '"')
+	dst = appendText(dst, "location", o.Location)
+	dst = appendText(dst, "channel", o.Channel.String())
+	dst = appendText(dst, "fulfilment", o.Fulfilment.String())
+	dst = appendText(dst, "handover", o.Handover.String())
+	dst = appendText(dst, "payment", o.Payment.String())
+	dst = appendBool(dst, "paid_online", o.PaidOnline)
+	if o.PaymentReference != "" {
+		dst = appendText(dst, "payment_reference", o.PaymentReference)
+	}
+	dst = appendText(dst, "on_short", o.OnShort.String())
+	dst = appendBool(dst, "id_required", o.IDRequired)
+	dst = append(dst, `,"lines":[`...)
+	for i := range o.Lines {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendOrderLine(dst, &o.Lines[i])
+	}
+	dst = append(dst, ']')
+	dst = appendTime(dst, "placed_at", o.Placed)
+	for _, t := range []struct {
+		name string
+		at   time.Time
+	}{{"expires_at", o.Deadline}, {"remind_at", o.RemindAt}, {"ended_at", o.Ended}, {"arrived_at", o.Arrived}} {
+		if !t.at.IsZero() {
+			dst = appendTime(dst, t.name, t.at)
+		}
+	}
+	for _, t := range []struct{ name, text string }{
+		{"bay", o.Bay}, {"vehicle", o.Vehicle}, {"reference", o.Reference}, {"notes", o.Notes},
+	} {
+		if t.text != "" {
+			dst = appendText(dst, t.name, t.text)
+		}
+	}
+	dst = appendPerson(dst, "customer", &o.Customer)
+	dst = appendPerson(dst, "collector", &o.Collector)
+	if o.Extensions > 0 {
+		dst = appendNumber(dst, "extensions", int64(o.Extensions))
+	}
+	if o.WrongCodes > 0 {
+		dst = appendNumber(dst, "wrong_codes", int64(o.WrongCodes))
+	}
+	if o.Erased {
+		dst = appendBool(dst, "erased", true)
+	}
+	if secrets {
+		dst = appendOrderSecrets(dst, o)
+	}
+	dst = append(dst, `,"history":[`...)
+	for i := range o.History {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendOrderStep(dst, &o.History[i])
+	}
+	dst = append(dst, ']')
+	return append(appendUint(dst, "sequence", o.Sequence), '}')
+}
+
+func appendOrderLine(dst []byte, l *engine.OrderLine) []byte {
+	dst = appendString(append(dst, `{"sku":`...), l.SKU)
+	dst = appendText(dst, "from", l.From)
+	dst = appendNumber(dst, "quantity", l.Quantity)
+	dst = appendNumber(dst, "open", l.Open)
+	dst = appendNumber(dst, "collected", l.Collected)
+	for _, n := range []struct {
+		name  string
+		units int64
+	}{{"missing", l.Missing}, {"cancelled", l.Cancelled}, {"returned", l.Returned}, {"damaged", l.Damaged}} {
+		if n.units != 0 {
+			dst = appendNumber(dst, n.name, n.units)
+		}
+	}
+	return append(dst, '}')
+}
+
+func appendOrderStep(dst []byte, s *engine.OrderStep) []byte {
+	dst = append(dst, `{"sequence":`...)
+	dst = strconv.AppendUint(dst, s.Sequence, 10)
+	dst = appendTime(dst, "time", s.Time)
+	dst = appendText(dst, "move", s.Move.String())
+	dst = appendText(dst, "state", s.State.String())
+	if s.By != "" {
+		dst = appendText(dst, "by", s.By)
+	}
+	if s.Reason != "" {
+		dst = appendText(dst, "reason", s.Reason)
+	}
+	return append(dst, '}')
+}
+
+func appendPerson(dst []byte, name string, p *engine.Person) []byte {
+	if *p == (engine.Person{}) {
+		return dst
+	}
+	dst = append(appendMember(dst, name), '{')
+	first := true
+	for _, t := range []struct{ name, text string }{{"reference", p.Reference}, {"name", p.Name}, {"phone", p.Phone}, {"email", p.Email}} {
+		if t.text == "" {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(append(append(dst, '"'), t.name...), `":`...)
+		dst = appendString(dst, t.text)
+	}
+	return append(dst, '}')
+}
+
+// appendOrderSecrets writes what only the customer should have: the pickup code, what its QR code holds, and the path of the tracking
+// page.
+func appendOrderSecrets(dst []byte, o *engine.Order) []byte {
+	if o.Erased {
+		return dst
+	}
+	dst = appendText(dst, "code", o.Code)
+	dst = appendText(dst, "qr", qrContent(o))
+	return appendText(dst, "tracking", trackPrefix+o.Token.String())
+}
+
+// trackPrefix begins the path of a tracking page.
+const trackPrefix = "/track/"
+
+// qrContent is what the QR code of an order holds, for the scanner of whoever hands it over: the order and its code. In upper case,
+// as QR codes hold those characters in fewer bits.
+func qrContent(o *engine.Order) string {
+	return "ONHAND:" + strings.ToUpper(engine.FormatID(o.ID)) + ":" + o.Code
+}
