@@ -34,8 +34,8 @@ type Options struct {
 	// Default 256 MiB.
 	CheckpointBytes int64
 
-	// OrderTimes are the clocks of orders where their location has none of its own.
-	OrderTimes OrderTimes
+	// OrderClocks are the clocks of orders where their location has none of its own.
+	OrderClocks OrderClocks
 	// OrderRetention and OrdersKept bound how long an order that has ended stays readable, and can be returned: this long, or until
 	// so many others have ended since, whichever comes first. Default 60 days and 1,000,000. An order takes about half a kilobyte.
 	OrderRetention time.Duration
@@ -83,7 +83,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.CheckpointBytes, 256<<20)
 	setDefault(&o.OrderRetention, 60*24*time.Hour)
 	setDefault(&o.OrdersKept, 1_000_000)
-	if err := o.OrderTimes.setDefaults(); err != nil {
+	if err := o.OrderClocks.setDefaults(); err != nil {
 		return o, err
 	}
 	if o.Log == nil {

@@ -11,8 +11,8 @@ import (
 // picked, until it is collected. Each is a deadline of its reservation, set by the move that starts it; so what is not done in
 // time is free for others at that instant, like anything that was held.
 
-// OrderTimes are the clocks of orders where a location or a SKU has none of its own. Zero fields have the defaults.
-type OrderTimes struct {
+// OrderClocks are the clocks of orders where a location or a SKU has none of its own. Zero fields have the defaults.
+type OrderClocks struct {
 	PayWithin     time.Duration // online, from the order on; default 30 minutes
 	AcceptWithin  time.Duration // from the payment, or the order, on; default 4 hours
 	PickWithin    time.Duration // from when it was accepted on; default 24 hours
@@ -28,7 +28,7 @@ type OrderTimes struct {
 	CollectUntil *HoldUntil
 }
 
-func (t *OrderTimes) setDefaults() error {
+func (t *OrderClocks) setDefaults() error {
 	setDefault(&t.PayWithin, 30*time.Minute)
 	setDefault(&t.AcceptWithin, 4*time.Hour)
 	setDefault(&t.PickWithin, 24*time.Hour)
@@ -44,11 +44,11 @@ func (t *OrderTimes) setDefaults() error {
 		{"CollectWithin", t.CollectWithin}, {"ArriveWithin", t.ArriveWithin}, {"RemindBefore", t.RemindBefore},
 	} {
 		if c.d < HoldMin || c.d > HoldMax {
-			return invalid("OrderTimes."+c.name, c.d, fmt.Sprintf("%v to %v", HoldMin, HoldMax))
+			return invalid("OrderClocks."+c.name, c.d, fmt.Sprintf("%v to %v", HoldMin, HoldMax))
 		}
 	}
 	if t.ExtensionsMax < 0 || t.ExtensionsMax > extensionsLimit {
-		return invalid("OrderTimes.ExtensionsMax", t.ExtensionsMax, fmt.Sprintf("0 to %d", extensionsLimit))
+		return invalid("OrderClocks.ExtensionsMax", t.ExtensionsMax, fmt.Sprintf("0 to %d", extensionsLimit))
 	}
 	return nil
 }
@@ -57,8 +57,8 @@ func (t *OrderTimes) setDefaults() error {
 const extensionsLimit = 10
 
 // timesAt returns the clocks of a location.
-func (e *Engine) timesAt(p *place) OrderTimes {
-	return e.options.OrderTimes
+func (e *Engine) timesAt(p *place) OrderClocks {
+	return e.options.OrderClocks
 }
 
 // clockOf returns the deadline of the clock that runs for an order in its present state, from now on.
@@ -81,7 +81,7 @@ func (e *Engine) clockOf(o *record.Order, p *place, now int64) (int64, error) {
 	return bounded(max(now+int64(within), o.SlotEnd), now), nil
 }
 
-func (e *Engine) collectClock(o *record.Order, p *place, times *OrderTimes, now int64) (int64, error) {
+func (e *Engine) collectClock(o *record.Order, p *place, times *OrderClocks, now int64) (int64, error) {
 	deadline := now + int64(times.CollectWithin)
 	if u := times.CollectUntil; u != nil && p != nil && p.calendar != nil {
 		at, err := p.calendar.DeadlineOfOpenDay(timeOf(now), u.OpenDay, u.Before)
