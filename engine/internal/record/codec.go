@@ -35,6 +35,8 @@ const (
 	partSKU
 	partLocation
 	partPassedOver
+	_ // for orders
+	partTransfer
 	partsEnd
 )
 
@@ -104,6 +106,9 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partPassedOver != 0 {
 		dst = appendRefusals(dst, r.PassedOver)
 	}
+	if parts&partTransfer != 0 {
+		dst = AppendTransfer(dst, &r.Transfer)
+	}
 	return dst
 }
 
@@ -133,6 +138,7 @@ func (r *Record) parts() uint16 {
 	set(partSKU, r.SKU.ID != 0)
 	set(partLocation, r.Location.ID != 0)
 	set(partPassedOver, len(r.PassedOver) > 0)
+	set(partTransfer, r.Transfer.State != 0)
 	return parts
 }
 
@@ -308,6 +314,9 @@ func Decode(b []byte, r *Record) error {
 		for range d.count(refusalsLimit) {
 			r.PassedOver = append(r.PassedOver, d.refusal())
 		}
+	}
+	if parts&partTransfer != 0 {
+		d.Transfer(&r.Transfer)
 	}
 	return d.End()
 }

@@ -22,6 +22,8 @@ const (
 	SKUSet
 	LocationSet
 	LocationDeleted
+	_ // 13 is for orders
+	TransferMoved
 	kindEnd
 )
 
@@ -56,6 +58,9 @@ type Record struct {
 	Import   Import
 	SKU      SKU
 	Location Location
+
+	// Transfer, for the kinds that move one, is the whole transfer as the change left it.
+	Transfer Transfer
 }
 
 // Answer identifies the request that a record answers.
@@ -144,6 +149,8 @@ type Location struct {
 // Reset empties r, keeping its memory for the next use.
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
+	transferLines := r.Transfer.Lines[:0]
 	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0]}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
+	r.Transfer.Lines = transferLines
 }
