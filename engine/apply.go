@@ -65,6 +65,13 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 		e.applyLocationDeleted(sequence, r.Location.ID)
 	case record.StockImported:
 		e.imports.note(r.Import, r.Time)
+	case record.TransferMoved:
+		if r.Reservation.State != 0 {
+			e.applyReservation(r, m)
+		}
+	}
+	if r.Transfer.State != 0 {
+		e.applyTransfer(sequence, &r.Transfer)
 	}
 }
 

@@ -103,6 +103,7 @@ var auditRules = map[record.Kind]auditRule{
 	record.ReservationReleased:  (*auditor).changed,
 	record.ReservationExtended:  (*auditor).changed,
 	record.ReservationExpired:   (*auditor).changed,
+	record.TransferMoved:        (*auditor).transferMoved,
 }
 
 func (a *auditor) nothingElse(uint64, *record.Record) (map[cellID]movement, error) { return nil, nil }
@@ -120,6 +121,9 @@ func (a *auditor) locationDeleted(sequence uint64, r *record.Record) (map[cellID
 			return nil, a.broken(sequence, "it deletes location %q, which has %d on hand and %d held of %q",
 				a.e.locations.Name(r.Location.ID), c.OnHand, c.Held, a.e.skus.Name(sku))
 		}
+	}
+	if n := a.e.transfers.openAt(r.Location.ID); n > 0 {
+		return nil, a.broken(sequence, "it deletes location %q, from or to which %d transfers are open", a.e.locations.Name(r.Location.ID), n)
 	}
 	return a.noCells(sequence, r)
 }
@@ -243,7 +247,7 @@ func (e *Engine) checkInvariants() (findings []error) {
 				ErrBroken, units, e.skus.Name(at.sku), e.locations.Name(at.location)))
 		}
 	}
-	return findings
+	return append(findings, e.checkTransit()...)
 }
 
 // findingsMax is how many broken invariants are reported before the rest is left out.

@@ -44,6 +44,8 @@ const (
 	chunkAnswers
 	chunkImports
 	chunkSymbols
+	_ // 9 is for orders
+	chunkTransfers
 )
 
 // checkpointState is what the checkpoint loop and whoever asks about it share.
@@ -261,6 +263,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 		w.begin(chunkImports, len(entry)+4)
 		w.chunk = appendBytes(w.chunk, entry)
 	}
+	w.transfers()
 
 	e.stock.Lock(&stock.AllShards)
 	digest := e.digestLocked()

@@ -59,6 +59,7 @@ const (
 	KindLocation    = "location"
 	KindReservation = "reservation"
 	KindStock       = "stock"
+	KindTransfer    = "transfer"
 )
 
 // UnknownError says that there is no such thing.
@@ -83,6 +84,17 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("reservation %s is %s", FormatID(e.ID), e.State)
 }
 
+// TransferStateError says that a transfer is in a state that does not allow what was asked: nothing of it is left to dispatch,
+// to receive or to cancel.
+type TransferStateError struct {
+	ID    ID
+	State TransferState
+}
+
+func (e *TransferStateError) Error() string {
+	return fmt.Sprintf("transfer %s is %s", FormatID(e.ID), e.State)
+}
+
 // SequenceError says that a cell was changed since the sequence that the caller had seen.
 type SequenceError struct {
 	Want, Have uint64
@@ -92,15 +104,20 @@ func (e *SequenceError) Error() string {
 	return fmt.Sprintf("if_sequence is %d, but the cell is at %d", e.Want, e.Have)
 }
 
-// InUseError says that a location can't be deleted because it still has stock or reservations.
+// InUseError says that a location can't be deleted because it still has stock, reservations or transfers.
 type InUseError struct {
 	Location     string
 	Cells        int // cells with units on hand or held
 	Reservations int // live reservations with a line there
+	Transfers    int // open transfers from or to it
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("location %q still has %d cells with units and %d reservations", e.Location, e.Cells, e.Reservations)
+	text := fmt.Sprintf("location %q still has %d cells with units and %d reservations", e.Location, e.Cells, e.Reservations)
+	if e.Transfers > 0 {
+		text += fmt.Sprintf(", and %d transfers from or to it are open", e.Transfers)
+	}
+	return text
 }
 
 // RefusedError says that a reservation was not granted, or that what was to be committed or released is not held, and

@@ -61,7 +61,9 @@ func (e *Engine) Stats() Stats {
 		Recovery:     e.recovery,
 	}
 	for kind := record.StockSet; int(kind) < len(changeKinds); kind++ {
-		st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
+		if changeKinds[kind] != "" {
+			st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
+		}
 	}
 	for _, reason := range Reasons() {
 		st.Refused[reason] = e.counts.refused[reason].Load()
