@@ -54,6 +54,7 @@ func problemOf(err error) *problem {
 		state    *engine.StateError
 		sequence *engine.SequenceError
 		inUse    *engine.InUseError
+		transfer *engine.TransferStateError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -89,6 +90,15 @@ func problemOf(err error) *problem {
 				return append(dst, '"')
 			},
 		}
+	case errors.As(err, &transfer):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "transfer-state", title: "Nothing of the transfer is left for that",
+			detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				dst = appendText(dst, "id", engine.FormatID(transfer.ID))
+				return appendText(dst, "state", transfer.State.String())
+			},
+		}
 	case errors.As(err, &sequence):
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "sequence-mismatch", title: "The cell was changed in between",
@@ -102,7 +112,7 @@ func problemOf(err error) *problem {
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "location-in-use", title: "The location is in use", detail: err.Error(),
 			extend: func(dst []byte) []byte {
-				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d`, inUse.Cells, inUse.Reservations)
+				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d,"transfers":%d`, inUse.Cells, inUse.Reservations, inUse.Transfers)
 			},
 		}
 	case errors.Is(err, engine.ErrKeyReused):

@@ -44,6 +44,13 @@ func routes() []*route {
 		{method: "POST", pattern: "/v1/reservations/{id}/release", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postRelease},
 		{method: "POST", pattern: "/v1/reservations/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: (*Server).postExtend},
 
+		{method: "POST", pattern: "/v1/transfers", scope: ScopeStock, lane: laneWrite, handle: (*Server).postTransfer},
+		{method: "GET", pattern: "/v1/transfers", scope: ScopeRead, query: q("location", "direction", "state", "limit", "cursor", "min_sequence"), handle: (*Server).listTransfers},
+		{method: "GET", pattern: "/v1/transfers/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getTransfer},
+		{method: "POST", pattern: "/v1/transfers/{id}/dispatch", scope: ScopeStock, lane: laneWrite, handle: (*Server).postDispatch},
+		{method: "POST", pattern: "/v1/transfers/{id}/receive", scope: ScopeStock, lane: laneWrite, handle: (*Server).postReceive},
+		{method: "POST", pattern: "/v1/transfers/{id}/cancel", scope: ScopeStock, lane: laneWrite, handle: (*Server).postCancelTransfer},
+
 		{method: "GET", pattern: "/v1/skus", scope: ScopeRead, query: q("limit", "cursor", "min_sequence"), handle: (*Server).listSKUs},
 		{method: "GET", pattern: "/v1/skus/{sku}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getSKU},
 		{method: "PUT", pattern: "/v1/skus/{sku}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putSKU},
