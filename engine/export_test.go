@@ -40,7 +40,7 @@ func (e *Engine) ForgetTransfers() {
 func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, error) {
 	c := newCommand()
 	defer c.recycle()
-	transit, err := e.ensureTransit(e.mustTransfer(r.ID).To)
+	transit, err := e.ensureTransit(e.TransferRecord(r.ID).To)
 	if err != nil {
 		return Transfer{}, err
 	}
@@ -68,7 +68,8 @@ func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, erro
 	return e.writeTransfer(c, &m)
 }
 
-func (e *Engine) mustTransfer(id ID) (t record.Transfer) {
+// TransferRecord returns a transfer as it is stored.
+func (e *Engine) TransferRecord(id ID) (t record.Transfer) {
 	if err := e.transfers.get(id).decode(&t); err != nil {
 		panic(err)
 	}
