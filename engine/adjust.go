@@ -91,6 +91,9 @@ func (a *Adjustment) check() error {
 	if err == nil {
 		err = checkNames(a.Lines)
 	}
+	if err == nil {
+		err = checkNoneReserved(a.Lines)
+	}
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 	case record.StockImported:
 		e.imports.note(r.Import, r.Time)
 	}
+	if r.Transfer.State != 0 {
+		e.applyTransfer(sequence, &r.Transfer)
+	}
 }
 
 // applyReservation brings a live reservation to where a record left it. Its cells come before, as lines link to them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
@@ -104,6 +105,7 @@ var auditRules = map[record.Kind]auditRule{
 	record.ReservationExtended:  (*auditor).changed,
 	record.ReservationExpired:   (*auditor).changed,
 	record.OrderMoved:           (*auditor).orderMoved,
+	record.TransferMoved:        (*auditor).transferMoved,
 }
 
 func (a *auditor) nothingElse(uint64, *record.Record) (map[cellID]movement, error) { return nil, nil }
@@ -121,6 +123,9 @@ func (a *auditor) locationDeleted(sequence uint64, r *record.Record) (map[cellID
 			return nil, a.broken(sequence, "it deletes location %q, which has %d on hand and %d held of %q",
 				a.e.locations.Name(r.Location.ID), c.OnHand, c.Held, a.e.skus.Name(sku))
 		}
+	}
+	if n := a.e.transfers.openAt(r.Location.ID); n > 0 {
+		return nil, a.broken(sequence, "it deletes location %q, from or to which %d transfers are open", a.e.locations.Name(r.Location.ID), n)
 	}
 	return a.noCells(sequence, r)
 }
@@ -247,7 +252,7 @@ func (e *Engine) checkInvariants() (findings []error) {
 				ErrBroken, units, e.skus.Name(at.sku), e.locations.Name(at.location)))
 		}
 	}
-	return append(findings, e.checkOrders()...)
+	return slices.Concat(findings, e.checkOrders(), e.checkTransit())
 }
 
 // findingsMax is how many broken invariants are reported before the rest is left out.

@@ -68,7 +68,7 @@ func (e *Engine) cell(sku, location uint32) Cell {
 }
 
 // AvailabilityEverywhere appends to dst the stock of a SKU at every location that stocks it with at least minimum units
-// available, in the order in which the locations were first seen. sequence is that of the last change among all of its
+// available, in the order in which the locations were first seen, but for those where units are in transit. sequence is that of the last change among all of its
 // cells, also those left out, when the call began: it grows with every change of the answer, which shows all changes up to
 // it and perhaps some after it.
 func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (cells []Cell, sequence uint64, err error) {
@@ -79,6 +79,11 @@ func (e *Engine) AvailabilityEverywhere(dst []Cell, sku string, minimum int64) (
 // AvailabilityPage is AvailabilityEverywhere for up to limit locations after a cursor (0 to begin). It also returns the
 // cursor to go on with, 0 at the end.
 func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after uint32, limit int) (cells []Cell, sequence uint64, next uint32, err error) {
+	return e.availabilityPage(dst, sku, minimum, false, after, limit)
+}
+
+// availabilityPage is AvailabilityPage, with the locations where units are in transit or without.
+func (e *Engine) availabilityPage(dst []Cell, sku string, minimum int64, transit bool, after uint32, limit int) (cells []Cell, sequence uint64, next uint32, err error) {
 	s, ok := e.knownSKU(sku)
 	if !ok {
 		return dst, 0, 0, unknown(KindSKU, sku)
@@ -97,6 +102,10 @@ func (e *Engine) AvailabilityPage(dst []Cell, sku string, minimum int64, after u
 	latest := sequence
 	e.stock.Scan(s, func(location uint32, view stock.Cell) bool {
 		latest = max(latest, view.Sequence)
+		// Only what is blocked can be a location of units in transit, so that the others need not be looked up.
+		if view.Flags&stock.LocationBlocked != 0 && !transit && e.isTransit(location) {
+			return true
+		}
 		if location > after && view.Available() >= minimum {
 			found.order = append(found.order, uint64(location)<<32|uint64(len(found.views)))
 			found.views = append(found.views, view)

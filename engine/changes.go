@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -26,6 +27,15 @@ const (
 	SKUSetChange               ChangeKind = "sku.set"
 	LocationSetChange          ChangeKind = "location.set"
 	LocationDeletedChange      ChangeKind = "location.deleted"
+	TransferPlannedChange      ChangeKind = "transfer.planned"
+	TransferDispatchedChange   ChangeKind = "transfer.dispatched"
+	TransferReceivedChange     ChangeKind = "transfer.received" // partly or wholly
+	TransferLostChange         ChangeKind = "transfer.lost"
+	TransferDamagedChange      ChangeKind = "transfer.damaged"
+	TransferCancelledChange    ChangeKind = "transfer.cancelled"
+
+	// transferMovedChange is what Stats count all moves of transfers as.
+	transferMovedChange ChangeKind = "transfer.moved"
 )
 
 var changeKinds = [...]ChangeKind{
@@ -34,7 +44,8 @@ var changeKinds = [...]ChangeKind{
 	record.ReservationReleased: ReservationReleasedChange, record.ReservationExtended: ReservationExtendedChange,
 	record.ReservationExpired: ReservationExpiredChange, record.ReservationRefused: ReservationRefusedChange,
 	record.SKUSet: SKUSetChange, record.LocationSet: LocationSetChange, record.LocationDeleted: LocationDeletedChange,
-	record.OrderMoved: "order.moved", // each move has a kind of its own
+	record.OrderMoved:    "order.moved", // each move has a kind of its own
+	record.TransferMoved: transferMovedChange,
 }
 
 // Change is one change, as the feed shows it. Everything in it is absolute: what the change left behind.
@@ -54,6 +65,8 @@ type Change struct {
 	SKU               *SKU
 	Location          *Location
 	Order             *Order
+	// Transfer, for the transfer kinds.
+	Transfer *Transfer
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
@@ -82,6 +95,13 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	if r.Location.ID != 0 {
 		l := e.locationFrom(&r.Location, sequence)
 		c.Location = &l
+	}
+	if r.Transfer.State != 0 {
+		t := e.transferFrom(&r.Transfer, sequence)
+		c.Transfer = &t
+		if r.Kind == record.TransferMoved {
+			c.Kind = transferChange(r.Transfer.Moves)
+		}
 	}
 	return c
 }
@@ -130,7 +150,7 @@ func (e *Engine) Durable() uint64 { return e.log.Durable() }
 func (e *Engine) FirstRetained() (uint64, error) { return e.log.First() }
 
 // Snapshot is how a newcomer gets the state that the changes then carry on. Its functions are called with everything
-// there is: locations, SKU settings, cells, live reservations. Each of these is as of some moment during the call, with
+// there is: locations, SKU settings, cells, live reservations, open transfers. Each of these is as of some moment during the call, with
 // the sequence it was last changed at, and Snapshot returns the sequence that all of them include. Whoever installs the
 // changes after that sequence, leaving out those that an item already has, holds the state.
 type Snapshot struct {
@@ -138,6 +158,7 @@ type Snapshot struct {
 	SKU         func(*SKU) error
 	Cell        func(*Cell) error
 	Reservation func(*Reservation) error
+	Transfer    func(*Transfer) error // nil = they are left out
 }
 
 // Snapshot calls s's functions with the state.
@@ -166,7 +187,7 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 			}
 		}
 	}
-	if err := e.EachCell("", "", s.Cell); err != nil {
+	if err := e.eachCell("", "", true, s.Cell); err != nil {
 		return 0, err
 	}
 	cursor := ReservationCursor{}
@@ -182,13 +203,32 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 			}
 		}
 	}
+	if s.Transfer != nil {
+		for _, slot := range e.transfers.snapshot(true) {
+			entry := slot.entry.Load()
+			if !entry.state.open() {
+				continue
+			}
+			t, err := e.transferOf(entry)
+			if err = cmp.Or(err, e.settle(entry.sequence)); err != nil {
+				return 0, err
+			}
+			if err := s.Transfer(&t); err != nil {
+				return 0, err
+			}
+		}
+	}
 	// What was left out because it had ended must be durable too: the changes that follow would not bring it back.
 	return sequence, e.settle(e.log.Appended())
 }
 
 // EachCell calls f with every cell, SKU by SKU, as of some moment during the call: of one SKU or of all (""), at one
-// location or at all ("").
+// location or at all (""), but for those where units are in transit, which have to be named.
 func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
+	return e.eachCell(sku, location, false, f)
+}
+
+func (e *Engine) eachCell(sku, location string, transit bool, f func(*Cell) error) error {
 	first, last := uint32(1), e.skus.Through(e.log.Durable())
 	if sku != "" {
 		id, ok := e.knownSKU(sku)
@@ -216,7 +256,7 @@ func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
 			}
 		} else {
 			var err error
-			if cells, _, err = e.AvailabilityEverywhere(cells, name, 0); err != nil {
+			if cells, _, _, err = e.availabilityPage(cells, name, 0, transit, 0, 1<<32); err != nil {
 				return err
 			}
 		}

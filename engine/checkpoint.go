@@ -45,6 +45,7 @@ const (
 	chunkImports
 	chunkSymbols
 	chunkOrders
+	chunkTransfers
 )
 
 // checkpointState is what the checkpoint loop and whoever asks about it share.
@@ -263,6 +264,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 		w.begin(chunkImports, len(entry)+4)
 		w.chunk = appendBytes(w.chunk, entry)
 	}
+	w.transfers()
 
 	e.stock.Lock(&stock.AllShards)
 	digest := e.digestLocked()

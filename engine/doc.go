@@ -41,15 +41,16 @@
 //  1. checkpoint.mu: one checkpoint, backup or trim at a time.
 //  2. claims: a request that carries a key, until it is answered. A key is claimed before an id.
 //  3. stock shards, in ascending order (stock.LockSet). A SKU's cells, and the reservation lines on them, belong to its
-//     shard; a reservation is written under the locks of all its lines' shards and may be read under any one of them.
+//     shard; a reservation is written under the locks of all its lines' shards and may be read under any one of them, and
+//     a transfer is moved under those of its SKUs, which never change.
 //     Every record is appended and applied under at least one, so who holds all of them sees a state between two changes.
 //  4. leaves, of which none is taken under another: the journal's open block, the symbol tables, the reservation indexes
-//     and lists, the windows, imports.
+//     and lists, the lists of transfers, the windows, imports.
 //
 // # Where things are
 //
-// One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import. One per noun: sku,
-// location, line, reservation, refusal. apply.go is the only way into the state; recover.go and checkpoint.go bring it
+// One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import, move_transfer. One per
+// noun: sku, location, line, reservation, transfer, refusal. apply.go is the only way into the state; recover.go and checkpoint.go bring it
 // back, check.go and audit.go prove it. Under internal: stock (the cells), reservation (live reservations and their
 // deadlines), journal (Pebble), record (the codec of changes), window (what is remembered for a while), symbol, clock.
 package engine

@@ -107,6 +107,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 			SKU:         func(s *engine.SKU) error { text += answer(*s); return nil },
 			Cell:        func(c *engine.Cell) error { text += answer(*c); return nil },
 			Reservation: func(r *engine.Reservation) error { text += answer(*r); return nil },
+			Transfer:    func(x *engine.Transfer) error { text += answer(*x); return nil },
 		})
 		return answer(text, err)
 	}
@@ -130,6 +131,22 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		text := ""
 		err := db.Changes(0, func(c *engine.Change) error { text += answer(c.Sequence, c.Kind); return nil })
 		return answer(text, err)
+	}
+
+	transfer := func(db *enginetest.DB) error {
+		_, err := db.PlanTransfer(&engine.TransferRequest{From: "lyon", To: "rome", Lines: []engine.TransferUnits{{SKU: "lamp", Units: 2}}, Dispatch: true, Key: "key-2"})
+		return err
+	}
+	receive := func(db *enginetest.DB) error {
+		page, _, err := db.Transfers(engine.TransferFilter{}, 0, 1)
+		if err == nil {
+			_, err = db.ReceiveTransfer(&engine.TransferMove{ID: page[0].ID})
+		}
+		return err
+	}
+	transfers := func(db *enginetest.DB) string {
+		page, _, err := db.Transfers(engine.TransferFilter{}, 0, 10)
+		return answer(page, err)
 	}
 
 	type deed = func(*enginetest.DB) error
@@ -217,6 +234,16 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 		{name: "keyed write", change: setStock("lamp", "lyon", "key-1"), commands: map[string]deed{
 			"retry":      setStock("lamp", "lyon", "key-1"),
 			"other body": setStock("lamp", "rome", "key-1"),
+		}},
+		{name: "transfer received", before: transfer, change: receive, reads: map[string]func(*enginetest.DB) string{
+			"transfers": transfers, "snapshot": snapshot, "availability": availability("lamp", "rome"),
+			"in transit": func(db *enginetest.DB) string {
+				units, _, err := db.InTransit("lamp", "rome")
+				return answer(units, err)
+			},
+		}, commands: map[string]deed{
+			"delete": func(db *enginetest.DB) error { _, err := db.DeleteLocation("rome", ""); return err },
+			"again":  receive,
 		}},
 		{name: "import", change: importRow, commands: map[string]deed{"repeated": func(db *enginetest.DB) error {
 			for {

@@ -38,7 +38,8 @@ type Engine struct {
 	answers      answers
 	ended        history
 	imports      imports
-	// recordDigest is the digest of settings and location records.
+	transfers    transfers
+	// recordDigest is the digest of settings, location records and open transfers.
 	recordDigest atomic.Uint64
 	lastDeletion atomic.Uint64 // sequence of the last location that was deleted
 	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
@@ -144,6 +145,7 @@ func newEngine(dir string, options Options) (*Engine, error) {
 	e.ended.log = window.New(options.WindowAge, options.WindowKeys)
 	e.imports.maxAge = options.WindowAge
 	e.orders = newOrders()
+	e.transfers.clear()
 	return e, nil
 }
 
@@ -196,6 +198,7 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			e.ended.log.Evict(now)
 			e.imports.evict(now)
 			e.orders.forget(now-int64(e.options.OrderRetention), e.options.OrdersKept)
+			e.transfers.forget(now - int64(e.options.TransferRetention))
 			if err := e.trim(); err != nil {
 				e.options.Log.Error("journal could not be trimmed", "error", err)
 			}
@@ -246,7 +249,7 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// Digest returns a 64-bit digest of the state (cells, live reservations, SKU settings, locations) and the sequence it
+// Digest returns a 64-bit digest of the state (cells, live reservations, SKU settings, locations, open transfers) and the sequence it
 // belongs to. Equal digests at equal sequences mean equal states.
 func (e *Engine) Digest() (sequence, digest uint64) {
 	e.stock.Lock(&stock.AllShards)

@@ -60,6 +60,7 @@ const (
 	KindReservation = "reservation"
 	KindStock       = "stock"
 	KindOrder       = "order"
+	KindTransfer    = "transfer"
 )
 
 // UnknownError says that there is no such thing.
@@ -84,6 +85,17 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("reservation %s is %s", FormatID(e.ID), e.State)
 }
 
+// TransferStateError says that a transfer is in a state that does not allow what was asked: nothing of it is left to dispatch,
+// to receive or to cancel.
+type TransferStateError struct {
+	ID    ID
+	State TransferState
+}
+
+func (e *TransferStateError) Error() string {
+	return fmt.Sprintf("transfer %s is %s", FormatID(e.ID), e.State)
+}
+
 // SequenceError says that a cell was changed since the sequence that the caller had seen.
 type SequenceError struct {
 	Want, Have uint64
@@ -93,18 +105,22 @@ func (e *SequenceError) Error() string {
 	return fmt.Sprintf("if_sequence is %d, but the cell is at %d", e.Want, e.Have)
 }
 
-// InUseError says that a location can't be deleted because it still has stock or reservations.
+// InUseError says that a location can't be deleted because it still has stock, reservations or transfers.
 type InUseError struct {
 	Location     string
 	Cells        int // cells with units on hand or held
 	Reservations int // live reservations with a line there
 	Orders       int // live orders that are collected there, or sent from there
+	Transfers    int // open transfers from or to it
 }
 
 func (e *InUseError) Error() string {
 	text := fmt.Sprintf("location %q still has %d cells with units and %d reservations", e.Location, e.Cells, e.Reservations)
 	if e.Orders > 0 {
 		text += fmt.Sprintf(", and %d orders", e.Orders)
+	}
+	if e.Transfers > 0 {
+		text += fmt.Sprintf(", and %d transfers from or to it are open", e.Transfers)
 	}
 	return text
 }

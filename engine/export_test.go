@@ -30,3 +30,48 @@ func (e *Engine) SetBehindTheJournal(sku, location string, onHand int64) {
 	c.OnHand = onHand
 	e.stock.Put(s, l, c)
 }
+
+// ForgetTransfers lets go of transfers that ended long ago, as the engine does every minute.
+func (e *Engine) ForgetTransfers() {
+	e.transfers.forget(e.clock.Now() - int64(e.options.TransferRetention))
+}
+
+// MoveWith dispatches or receives units of a transfer together with a reservation whose units travel along.
+func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, error) {
+	c := newCommand()
+	defer c.recycle()
+	transit, err := e.ensureTransit(e.TransferRecord(r.ID).To)
+	if err != nil {
+		return Transfer{}, err
+	}
+	if _, _, err := e.lockTransfer(c, r.ID); err != nil {
+		return Transfer{}, err
+	}
+	locks := c.locks
+	e.stock.Unlock(&locks)
+	ref := e.reservations.Find(id, locks.Add)
+	e.stock.Lock(&locks)
+	c.locks = locks
+	e.reservations.Read(ref, &c.rec.Reservation)
+	t, m, now := &c.rec.Transfer, cellMoves{e: e}, e.clock.Now()
+	t.Moves = 0
+	if dispatch {
+		err = e.decideDispatch(&m, t, transit, r.Lines, &c.rec.Reservation, now)
+	} else {
+		err = e.decideReceive(&m, t, r.Lines, r.Close, &c.rec.Reservation, now)
+	}
+	if err != nil {
+		e.stock.Unlock(&locks)
+		return Transfer{}, err
+	}
+	c.rec.Kind, c.rec.Time = record.TransferMoved, now
+	return e.writeTransfer(c, &m)
+}
+
+// TransferRecord returns a transfer as it is stored.
+func (e *Engine) TransferRecord(id ID) (t record.Transfer) {
+	if err := e.transfers.get(id).decode(&t); err != nil {
+		panic(err)
+	}
+	return t
+}

@@ -23,6 +23,8 @@ const (
 	// ReferenceMax and ChannelMax are the longest of these texts, in bytes.
 	ReferenceMax = 128
 	ChannelMax   = 32
+	// ByMax is the longest text that says who did something, in bytes.
+	ByMax = 64
 	// KeyMax is the longest idempotency key, in bytes.
 	KeyMax = 255
 )

@@ -195,6 +195,14 @@ func (l *loader) install(kind byte, data []byte) error {
 		return eachEntry(d, l.e.imports.restore)
 	case chunkSymbols:
 		return eachEntry(d, func(entry []byte) error { return l.e.applySymbol(entry, 0) })
+	case chunkTransfers:
+		var t record.Transfer
+		for d.More() {
+			sequence := d.Uvarint()
+			if d.Transfer(&t); d.Err() == nil {
+				l.e.applyTransfer(sequence, &t)
+			}
+		}
 	default:
 		return fmt.Errorf("a chunk of kind %d", kind)
 	}

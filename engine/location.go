@@ -17,10 +17,12 @@ const (
 	Warehouse
 	Locker
 	PickupPoint
+	// Transit is where units on their way to another location are on hand. Transfers make such locations; nobody else can.
+	Transit
 	locationKindEnd
 )
 
-var locationKindNames = [...]string{Store: "store", Warehouse: "warehouse", Locker: "locker", PickupPoint: "pickup_point"}
+var locationKindNames = [...]string{Store: "store", Warehouse: "warehouse", Locker: "locker", PickupPoint: "pickup_point", Transit: "transit"}
 
 // String returns the kind as the HTTP interface writes it.
 func (k LocationKind) String() string {
@@ -37,7 +39,7 @@ func ParseLocationKind(s string) (LocationKind, error) {
 			return k, nil
 		}
 	}
-	return 0, invalid("kind", s, "store, warehouse, locker or pickup_point")
+	return 0, invalid("kind", s, "store, warehouse, locker, pickup_point or, where locations are searched, transit")
 }
 
 // Location is a place that holds stock or hands it over.
@@ -62,6 +64,12 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	}
 	if l.Kind >= locationKindEnd {
 		return Location{}, invalid("kind", uint8(l.Kind), "a known kind")
+	}
+	if l.Kind == Transit {
+		return Location{}, invalid("kind", l.Kind.String(), "store, warehouse, locker or pickup_point")
+	}
+	if err := checkNotReserved("location", l.ID); err != nil {
+		return Location{}, err
 	}
 	o, err := keyed(key, func(f *fingerprint) {
 		f.begin("location.put")
@@ -97,7 +105,8 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	return e.locationFrom(&c.rec.Location, sequence), e.settle(sequence)
 }
 
-// DeleteLocation removes a location and its cells. It is refused while any of its cells has units on hand or held.
+// DeleteLocation removes a location and its cells. It is refused while any of its cells has units on hand or held,
+// or a transfer from or to it is open.
 func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 	if err := checkName("location", id); err != nil {
 		return 0, err
@@ -137,7 +146,8 @@ func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 	}
 	inUse.Reservations = len(e.reservations.Place(nil, n, 1<<64-1, false, 1<<20))
 	inUse.Orders = e.orders.at(n)
-	if inUse.Cells > 0 || inUse.Reservations > 0 || inUse.Orders > 0 {
+	inUse.Transfers = e.transfers.openAt(n)
+	if inUse.Cells > 0 || inUse.Reservations > 0 || inUse.Orders > 0 || inUse.Transfers > 0 {
 		basis := e.log.Appended()
 		e.stock.Unlock(&c.locks)
 		if err := e.settle(basis); err != nil {
@@ -242,7 +252,9 @@ func (e *Engine) internLocation(name string) uint32 {
 
 // ensureLocation returns the integer of a location, registering it as a store if there is none: a till in a new shop
 // must not be turned away because the catalogue is behind.
-func (e *Engine) ensureLocation(name string) uint32 {
+func (e *Engine) ensureLocation(name string) uint32 { return e.ensureLocationOf(name, Store) }
+
+func (e *Engine) ensureLocationOf(name string, kind LocationKind) uint32 {
 	if id, ok := e.lookupLocation(name); ok {
 		return id
 	}
@@ -254,7 +266,7 @@ func (e *Engine) ensureLocation(name string) uint32 {
 	defer e.stock.Unlock(&c.locks)
 	if e.locationOf(id) == nil {
 		c.rec.Kind, c.rec.Time = record.LocationSet, e.clock.Now()
-		c.rec.Location = record.Location{ID: id, Kind: uint8(Store)}
+		c.rec.Location = record.Location{ID: id, Kind: uint8(kind), Blocked: kind == Transit}
 		e.write(c)
 	}
 	return id

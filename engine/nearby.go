@@ -277,6 +277,9 @@ func (f *LocationFilter) check() error {
 
 // matches reports whether a location is asked for, but for its hours.
 func (f *LocationFilter) matches(p *place) bool {
+	if f.Kind == 0 && LocationKind(p.Kind) == Transit {
+		return false
+	}
 	if f.Kind != 0 && LocationKind(p.Kind) != f.Kind || f.pickup && LocationKind(p.Kind) == Warehouse {
 		return false
 	}

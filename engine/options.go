@@ -23,6 +23,9 @@ type Options struct {
 	WindowAge  time.Duration
 	WindowKeys int
 
+	// TransferRetention is how long transfers that have ended are kept readable. Default 60 days.
+	TransferRetention time.Duration
+
 	// RetentionAge and RetentionBytes bound how long changes can be read back by the change feed: this long, or until
 	// they take more disk than this, whichever comes first. What recovery needs is kept in any case.
 	// Default 24 hours and 8 GiB.
@@ -78,6 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.DefaultHold, 15*time.Minute)
 	setDefault(&o.WindowAge, 24*time.Hour)
 	setDefault(&o.WindowKeys, 10_000_000)
+	setDefault(&o.TransferRetention, 60*24*time.Hour)
 	setDefault(&o.RetentionAge, 24*time.Hour)
 	setDefault(&o.RetentionBytes, 8<<30)
 	setDefault(&o.CheckpointBytes, 256<<20)
@@ -111,6 +115,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("WindowAge", o.WindowAge, "at least 1 minute")
 	case o.WindowKeys < 1000 || o.WindowKeys > 100_000_000:
 		return o, invalid("WindowKeys", o.WindowKeys, "1,000 to 100,000,000")
+	case o.TransferRetention < time.Minute:
+		return o, invalid("TransferRetention", o.TransferRetention, "at least 1 minute")
 	case o.RetentionAge < 0:
 		return o, invalid("RetentionAge", o.RetentionAge, "0 or more")
 	case o.RetentionBytes < 0:

@@ -88,7 +88,6 @@ type OrderStep struct {
 const (
 	PersonTextMax = 200 // bytes
 	NotesMax      = 1000
-	ByMax         = 64 // bytes
 	StepReasonMax = 200
 	ArrivalMax    = 64 // bytes of bay or vehicle
 	// OrderStepsMax is how long a history grows: the last orderStepsKept steps are for what ends an order.

@@ -75,6 +75,7 @@ func (e *Engine) adopt(from *Engine) {
 	e.lastPlace.Store(0)
 	e.nearby.now.Store(nil)
 	e.imports.clear()
+	e.transfers.clear()
 }
 
 func (e *Engine) removeUnfinished() error {

@@ -32,6 +32,10 @@ const (
 	HoursUnknown
 	// NotTogether: a basket's lines can each be had somewhere, but not all at one location.
 	NotTogether
+	// NotPlanned: the transfer has not that many units of the line left to dispatch.
+	NotPlanned
+	// NotInTransit: not that many units of the transfer's line are in transit.
+	NotInTransit
 	reasonEnd
 )
 
@@ -39,6 +43,7 @@ var reasonNames = [...]string{
 	UnknownSKU: "unknown_sku", UnknownLocation: "unknown_location", NotStocked: "not_stocked", Blocked: "blocked",
 	Short: "short", HeldByOthers: "held_by_others", SafetyStock: "safety_stock", NotReserved: "not_reserved",
 	NoLocation: "no_location", HoursUnknown: "hours_unknown", NotTogether: "not_together",
+	NotPlanned: "not_planned", NotInTransit: "not_in_transit",
 }
 
 // Reasons lists every reason.
@@ -65,7 +70,7 @@ type Refusal struct {
 	Requested     int64
 	Granted       int64 // with partial fulfilment
 	// OnHand, Held and SafetyStock are the cell's at the moment of the decision, 0 where there is no cell. With NotReserved,
-	// Held is what is left of the reservation's line.
+	// NotPlanned and NotInTransit, Held is what is left of the reservation's, or the transfer's, line.
 	OnHand, Held, SafetyStock int64
 }
 
@@ -75,7 +80,7 @@ func (r *Refusal) ShortBy() int64 {
 	switch r.Reason {
 	case Short, HeldByOthers, SafetyStock:
 		return r.Requested - max(0, r.OnHand-r.Held-r.SafetyStock)
-	case NotReserved:
+	case NotReserved, NotPlanned, NotInTransit:
 		return r.Requested - r.Held
 	}
 	return r.Requested

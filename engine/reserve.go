@@ -198,6 +198,9 @@ func (r *ReserveRequest) check() (o once, err error) {
 	if err := checkLines(r.Lines, positiveQuantity, positiveQuantityWant); err != nil {
 		return o, err
 	}
+	if err := checkNoneReserved(r.Lines); err != nil {
+		return o, err
+	}
 	if err := checkText("channel", r.Channel, ChannelMax); err != nil {
 		return o, err
 	}

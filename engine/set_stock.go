@@ -100,6 +100,9 @@ func (r *SetStockRequest) check() error {
 	if err := checkName("location", r.Location); err != nil {
 		return err
 	}
+	if err := checkNotReserved("location", r.Location); err != nil {
+		return err
+	}
 	if r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil && !r.InheritSafetyStock {
 		return invalid("body", "empty", "at least one of on_hand, safety_stock and blocked")
 	}

@@ -66,7 +66,9 @@ func (e *Engine) Stats() Stats {
 		Recovery:     e.recovery,
 	}
 	for kind := record.StockSet; int(kind) < len(changeKinds); kind++ {
-		st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
+		if changeKinds[kind] != "" {
+			st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
+		}
 	}
 	for _, m := range OrderMoves() {
 		st.OrderMoves[m] = e.counts.moves[m].Load()

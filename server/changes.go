@@ -254,6 +254,9 @@ func (f *feed) writeSnapshot() error {
 		Reservation: func(r *engine.Reservation) error {
 			return item("reservation", func(dst []byte) []byte { return appendReservation(dst, r) })
 		},
+		Transfer: func(t *engine.Transfer) error {
+			return item("transfer", func(dst []byte) []byte { return appendTransfer(dst, t) })
+		},
 	})
 	if err != nil {
 		return err

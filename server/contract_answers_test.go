@@ -122,7 +122,16 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 		"putLocation":    {{"/v1/locations/M", `{"name":"one"}`}, {"/v1/locations/M", `{"name":"two"}`}},
 		"deleteLocation": {{"/v1/locations/M", ""}, {"/v1/locations/L", ""}},
 	}
-	order := []string{"setStock", "adjustStock", "reserve", "extend", "commit", "release", "putSKU", "putLocation", "deleteLocation"}
+	plan := func() string {
+		return "/v1/transfers/" + fieldOf(t, r.do("POST", "/v1/transfers", `{"from":"L","to":"N","lines":[{"sku":"S","quantity":9}],"dispatch":true}`).body, "id")
+	}
+	x, y := plan(), plan()
+	planned := "/v1/transfers/" + fieldOf(t, r.do("POST", "/v1/transfers", `{"from":"L","to":"N","lines":[{"sku":"S","quantity":9}]}`).body, "id")
+	bodies["planTransfer"] = [2][2]string{{"/v1/transfers", `{"from":"L","to":"N","lines":[{"sku":"S","quantity":1}]}`}, {"/v1/transfers", `{"from":"L","to":"N","lines":[{"sku":"S","quantity":2}]}`}}
+	bodies["dispatchTransfer"] = [2][2]string{{planned + "/dispatch", `{"lines":[{"sku":"S","quantity":1}]}`}, {planned + "/dispatch", ""}}
+	bodies["receiveTransfer"] = [2][2]string{{x + "/receive", `{"lines":[{"sku":"S","lost":1}]}`}, {y + "/receive", `{"lines":[{"sku":"S","damaged":1}]}`}}
+	bodies["cancelTransfer"] = [2][2]string{{planned + "/cancel", ""}, {planned + "/cancel", `{"reason":"other"}`}}
+	order := []string{"planTransfer", "dispatchTransfer", "receiveTransfer", "cancelTransfer", "setStock", "adjustStock", "reserve", "extend", "commit", "release", "putSKU", "putLocation", "deleteLocation"}
 	for _, call := range calls() {
 		// A batch has a key for each item.
 		if call.keyed() && call.OperationID != "reserveBatch" && !slices.Contains(order, call.OperationID) {

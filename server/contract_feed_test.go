@@ -33,6 +33,18 @@ func TestTheFeedIsAsDescribed(t *testing.T) {
 	r.db.Clock.Advance(time.Second)
 	hold(`{"lines":[{"sku":"T","location":"L","quantity":4}]}`) // ends the one that is due
 
+	r.put("/v1/locations/N", `{}`)
+	move := func(path, body string) string {
+		t.Helper()
+		return "/v1/transfers/" + fieldOf(t, r.do("POST", path, body).body, "id")
+	}
+	transfer := move("/v1/transfers", `{"from":"L","to":"N","lines":[{"sku":"S","quantity":20}],"reference":"r","by":"ben","expected_at":"2026-03-03T12:00:00Z"}`)
+	move(transfer+"/dispatch", `{"lines":[{"sku":"S","quantity":9}]}`)
+	move(transfer+"/receive", `{"lines":[{"sku":"S","quantity":1,"damaged":1,"lost":1}]}`)
+	move(transfer+"/receive", `{"lines":[{"sku":"S","damaged":1}]}`)
+	move(transfer+"/receive", `{"lines":[{"sku":"S","lost":1}]}`)
+	move(transfer+"/cancel", `{"reason":"season"}`)
+
 	kinds := make(map[string]bool)
 	lines := func(path, schema string) {
 		t.Helper()

@@ -190,6 +190,9 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 	if len(c.Shortages) > 0 {
 		dst = appendShortages(appendMember(dst, "shortages"), c.Shortages)
 	}
+	if c.Transfer != nil {
+		dst = appendTransfer(appendMember(dst, "transfer"), c.Transfer)
+	}
 	if c.SKU != nil {
 		dst = appendSKU(appendMember(dst, "sku"), c.SKU)
 	}

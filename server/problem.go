@@ -57,6 +57,7 @@ func problemOf(err error) *problem {
 		order    *engine.OrderStateError
 		ordered  *engine.OrderedError
 		code     *engine.CodeError
+		transfer *engine.TransferStateError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -104,6 +105,15 @@ func problemOf(err error) *problem {
 		}
 	case errors.As(err, &code):
 		return codeProblem(code)
+	case errors.As(err, &transfer):
+		return &problem{
+			status: fasthttp.StatusConflict, kind: "transfer-state", title: "Nothing of the transfer is left for that",
+			detail: err.Error(),
+			extend: func(dst []byte) []byte {
+				dst = appendText(dst, "id", engine.FormatID(transfer.ID))
+				return appendText(dst, "state", transfer.State.String())
+			},
+		}
 	case errors.As(err, &sequence):
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "sequence-mismatch", title: "The cell was changed in between",
@@ -117,7 +127,7 @@ func problemOf(err error) *problem {
 		return &problem{
 			status: fasthttp.StatusConflict, kind: "location-in-use", title: "The location is in use", detail: err.Error(),
 			extend: func(dst []byte) []byte {
-				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d,"orders":%d`, inUse.Cells, inUse.Reservations, inUse.Orders)
+				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d,"orders":%d,"transfers":%d`, inUse.Cells, inUse.Reservations, inUse.Orders, inUse.Transfers)
 			},
 		}
 	case errors.Is(err, engine.ErrKeyReused):

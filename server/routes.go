@@ -67,6 +67,12 @@ func routes() []*route {
 		{method: "POST", pattern: "/v1/orders/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveExtend, bodyOf[extendRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/arrive", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveArrive, bodyOf[arriveRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/erase", scope: ScopeAdmin, lane: laneFinish, handle: moveOrder(engine.MoveErase, bodyOf[who])},
+		{method: "POST", pattern: "/v1/transfers", scope: ScopeStock, lane: laneWrite, handle: (*Server).postTransfer},
+		{method: "GET", pattern: "/v1/transfers", scope: ScopeRead, query: q("location", "direction", "state", "limit", "cursor", "min_sequence"), handle: (*Server).listTransfers},
+		{method: "GET", pattern: "/v1/transfers/{id}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getTransfer},
+		{method: "POST", pattern: "/v1/transfers/{id}/dispatch", scope: ScopeStock, lane: laneWrite, handle: (*Server).postDispatch},
+		{method: "POST", pattern: "/v1/transfers/{id}/receive", scope: ScopeStock, lane: laneWrite, handle: (*Server).postReceive},
+		{method: "POST", pattern: "/v1/transfers/{id}/cancel", scope: ScopeStock, lane: laneWrite, handle: (*Server).postCancelTransfer},
 
 		{method: "GET", pattern: "/v1/skus", scope: ScopeRead, query: q("limit", "cursor", "min_sequence"), handle: (*Server).listSKUs},
 		{method: "GET", pattern: "/v1/skus/{sku}", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getSKU},

@@ -6,16 +6,20 @@ import (
 	"onhand/engine"
 )
 
-// getStock answers with all there is to know of a cell.
+// getStock answers with all there is to know of a cell, also where units of it are only on their way.
 func (s *Server) getStock(c *call) error {
 	cell, err := s.engine.Availability(c.params[0], c.params[1])
 	if err != nil {
 		return err
 	}
-	if !cell.Stocked {
+	inTransit, _, err := s.engine.InTransit(c.params[0], c.params[1])
+	if err != nil {
+		return err
+	}
+	if !cell.Stocked && inTransit == 0 {
 		return &engine.UnknownError{Kind: engine.KindStock, Name: cell.SKU + " at " + cell.Location}
 	}
-	c.out = append(appendStock(c.out, &cell), '}')
+	c.out = append(appendNumber(appendStock(c.out, &cell), "in_transit", inTransit), '}')
 	c.json(fasthttp.StatusOK)
 	return nil
 }

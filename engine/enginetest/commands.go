@@ -51,6 +51,15 @@ var commands = map[string]func(*script, words){
 	"locations":  (*script).locations,
 	"changes":    (*script).changes,
 	"snapshot":   (*script).snapshot,
+	// Transfers (transfers.go): transfer NAME FROM TO SKU:UNITS … [dispatch] [in= (when it is expected)] [reference=] [reason=] [by=] [key=],
+	// transfer NAME (reads it), dispatch NAME [SKU:UNITS …], receive NAME [SKU:UNITS:DAMAGED:LOST …] [close], cancel NAME,
+	// transfers [at=] [in] [out] [state=] [page=], transit CELL …
+	"transfer":  (*script).transfer,
+	"dispatch":  (*script).dispatch,
+	"receive":   (*script).receive,
+	"cancel":    (*script).cancelTransfer,
+	"transfers": (*script).transfers,
+	"transit":   (*script).transit,
 	// What happens to a machine: pass DURATION [unswept], jump DURATION (the wall clock is set), restart, crash (the power
 	// goes), checkpoint
 	"pass":       (*script).pass,
@@ -161,12 +170,12 @@ func cell(text string) (sku, location string) {
 func (s *script) lines(texts []string) []engine.Line {
 	var lines []engine.Line
 	for _, text := range texts {
-		name, quantity, given := strings.Cut(text, ":")
 		l := engine.Line{Quantity: 1}
-		l.SKU, l.Location = cell(name)
-		if given {
-			l.Quantity = s.number(quantity)
+		if i := strings.LastIndexByte(text, ':'); i >= 0 && !strings.HasSuffix(text[:i], "@transit") { // which has a colon in its name
+			l.Quantity = s.number(text[i+1:])
+			text = text[:i]
 		}
+		l.SKU, l.Location = cell(text)
 		lines = append(lines, l)
 	}
 	return lines
@@ -441,6 +450,7 @@ func (s *script) snapshot(words) {
 		SKU:         func(k *engine.SKU) error { s.printSKU(k); return nil },
 		Cell:        func(c *engine.Cell) error { s.printCell(c); return nil },
 		Reservation: func(r *engine.Reservation) error { s.printReservation(r); return nil },
+		Transfer:    func(t *engine.Transfer) error { s.printTransfer(t); return nil },
 	})
 	if err != nil {
 		s.fail(err)
@@ -493,7 +503,10 @@ func (s *script) reservation(r engine.Reservation, err error) {
 func (s *script) fail(err error) {
 	var refused *engine.RefusedError
 	var state *engine.StateError
+	var transfer *engine.TransferStateError
 	switch {
+	case errors.As(err, &transfer):
+		s.print("refused: %s is %s", s.nameOf(transfer.ID), transfer.State)
 	case errors.As(err, &refused):
 		s.print("%srefused", numbered(refused.Sequence))
 		s.printRefusals(refused.Lines)

@@ -154,6 +154,9 @@ func (s *script) printChange(c *engine.Change) {
 		inner.printRefusals(c.Refused)
 	}
 	inner.printShortages(c.Shortages)
+	if c.Transfer != nil {
+		inner.printTransfer(c.Transfer)
+	}
 	if c.SKU != nil {
 		inner.printSKU(c.SKU)
 	}

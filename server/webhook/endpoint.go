@@ -44,6 +44,8 @@ var Kinds = []engine.ChangeKind{
 	engine.ReservationHeldChange, engine.ReservationCommittedChange, engine.ReservationReleasedChange,
 	engine.ReservationExtendedChange, engine.ReservationExpiredChange, engine.ReservationRefusedChange,
 	engine.SKUSetChange, engine.LocationSetChange, engine.LocationDeletedChange,
+	engine.TransferPlannedChange, engine.TransferDispatchedChange, engine.TransferReceivedChange,
+	engine.TransferLostChange, engine.TransferDamagedChange, engine.TransferCancelledChange,
 }
 
 func invalid(field, value, want string) error {
@@ -155,6 +157,9 @@ func (f *filter) wants(c *engine.Change) bool {
 		if f.locations[c.Refused[i].Location] {
 			return true
 		}
+	}
+	if c.Transfer != nil && (f.locations[c.Transfer.From] || f.locations[c.Transfer.To]) {
+		return true
 	}
 	if c.Reservation != nil {
 		for i := range c.Reservation.Lines {

@@ -36,6 +36,9 @@ func newEvent(c *engine.Change, source string, encode Encoder) *event {
 	case c.Reservation != nil:
 		id := engine.FormatID(c.Reservation.ID)
 		subject, e.lane = "reservations/"+id, id
+	case c.Transfer != nil:
+		id := engine.FormatID(c.Transfer.ID)
+		subject, e.lane = "transfers/"+id, id
 	case c.Location != nil:
 		subject = "locations/" + c.Location.ID
 	case c.SKU != nil:

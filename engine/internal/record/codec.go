@@ -36,6 +36,7 @@ const (
 	partLocation
 	partPassedOver
 	partOrder
+	partTransfer
 	partsEnd
 )
 
@@ -108,6 +109,9 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partOrder != 0 {
 		dst = AppendOrder(dst, r.Order)
 	}
+	if parts&partTransfer != 0 {
+		dst = AppendTransfer(dst, &r.Transfer)
+	}
 	return dst
 }
 
@@ -138,6 +142,7 @@ func (r *Record) parts() uint16 {
 	set(partLocation, r.Location.ID != 0)
 	set(partPassedOver, len(r.PassedOver) > 0)
 	set(partOrder, r.Order != nil)
+	set(partTransfer, r.Transfer.State != 0)
 	return parts
 }
 
@@ -317,6 +322,9 @@ func Decode(b []byte, r *Record) error {
 	if parts&partOrder != 0 {
 		r.Order = new(Order)
 		d.Order(r.Order)
+	}
+	if parts&partTransfer != 0 {
+		d.Transfer(&r.Transfer)
 	}
 	return d.End()
 }

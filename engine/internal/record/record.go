@@ -23,6 +23,7 @@ const (
 	LocationSet
 	LocationDeleted
 	OrderMoved
+	TransferMoved
 	kindEnd
 )
 
@@ -60,6 +61,8 @@ type Record struct {
 
 	// Order is the whole order that the change moved, as it left it, or nil.
 	Order *Order
+	// Transfer, for the kinds that move one, is the whole transfer as the change left it.
+	Transfer Transfer
 }
 
 // Answer identifies the request that a record answers.
@@ -148,6 +151,8 @@ type Location struct {
 // Reset empties r, keeping its memory for the next use.
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
+	transferLines := r.Transfer.Lines[:0]
 	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0]}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
+	r.Transfer.Lines = transferLines
 }

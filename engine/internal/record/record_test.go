@@ -26,6 +26,7 @@ var kinds = map[Kind]string{
 	ReservationReleased: "reservation_released", ReservationExtended: "reservation_extended",
 	ReservationExpired: "reservation_expired", ReservationRefused: "reservation_refused",
 	SKUSet: "sku_set", LocationSet: "location_set", LocationDeleted: "location_deleted", OrderMoved: "order_moved",
+	TransferMoved: "transfer_moved",
 }
 
 // examples returns a record of each kind, with the parts that the engine gives it.
@@ -76,6 +77,19 @@ func examples() []*Record {
 			Lines:   []OrderLine{{SKU: 1, From: 2, Quantity: 3, Collected: 1, Returned: 1}, {SKU: 300, From: 70_000, Quantity: 9, Missing: 2, Cancelled: 1}},
 			History: []OrderStep{{Time: at, Sequence: 41, Move: 1, State: 1, By: "shop"}, {Time: at + 5, Move: 2, State: 2, By: "ana", Reason: "in stock"}},
 		}},
+		{
+			Kind: TransferMoved, Time: at, Answer: key, Cells: []Cell{cell}, Transfer: Transfer{
+				ID: id, State: 1, Moves: TransferPlanned, From: 6, To: 70_000, Created: at, Expected: at + 1,
+				Lines: []TransferLine{{SKU: 1, Quantity: 1 << 31}},
+			},
+		},
+		{
+			Kind: TransferMoved, Time: at, Cells: []Cell{cell}, Reservation: held, Transfer: Transfer{
+				ID: id, State: 3, Moves: TransferReceived | TransferLost | TransferDamaged, From: 6, To: 2, First: 41, Order: reservation.ID{1, 15: 9},
+				Created: at, Dispatched: at + 5, Ended: at + 9, Expected: at - 7, Reference: "truck 7", Reason: "season", By: "né",
+				Lines: []TransferLine{{SKU: 1, Quantity: 10, Dispatched: 9, Received: 5, Lost: 3, Damaged: 1, Cancelled: 1}, {SKU: 300, Quantity: 1}},
+			},
+		},
 	}
 }
 
@@ -97,6 +111,7 @@ func normal(r *Record) Record {
 	n.Reservation.Lines = append([]reservation.Line(nil), r.Reservation.Lines...)
 	n.Reservation.Channel = append([]byte(nil), r.Reservation.Channel...)
 	n.Reservation.Reference = append([]byte(nil), r.Reservation.Reference...)
+	n.Transfer.Lines = append([]TransferLine(nil), r.Transfer.Lines...)
 	return n
 }
 
@@ -145,6 +160,9 @@ func TestRecordFormat(t *testing.T) {
 		}
 	}
 	for kind := Kind(1); kind < kindEnd; kind++ {
+		if kind == TransferMoved-1 {
+			continue // for orders
+		}
 		if !seen[kind] || kinds[kind] == "" {
 			t.Errorf("kind %d has no golden file", kind)
 		}
@@ -233,6 +251,25 @@ func drawn(r *rapid.T) *Record {
 			rec.Location.Details = rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(r, "details")
 		}
 	}
+	if part("transfer") {
+		created := rapid.Int64Range(1, 1<<61)
+		rec.Transfer = Transfer{
+			ID: id.Draw(r, "id"), State: rapid.ByteRange(1, 4).Draw(r, "state"),
+			Moves: TransferMoves(rapid.ByteRange(0, byte(transferMovesEnd-1)).Draw(r, "moves")),
+			From:  u32.Draw(r, "from"), To: u32.Draw(r, "to"), First: rapid.Uint64().Draw(r, "first"), Order: id.Draw(r, "order"),
+			Created: created.Draw(r, "created"), Dispatched: created.Draw(r, "dispatched"), Ended: created.Draw(r, "ended"),
+			Reference: name.Draw(r, "reference"), Reason: name.Draw(r, "reason"), By: name.Draw(r, "by"),
+			Lines: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) TransferLine {
+				return TransferLine{
+					SKU: u32.Draw(r, "sku"), Quantity: u32.Draw(r, "quantity"), Dispatched: u32.Draw(r, "dispatched"),
+					Received: u32.Draw(r, "received"), Lost: u32.Draw(r, "lost"), Damaged: u32.Draw(r, "damaged"), Cancelled: u32.Draw(r, "cancelled"),
+				}
+			}), 0, 5).Draw(r, "lines"),
+		}
+		if part("expected") {
+			rec.Transfer.Expected = created.Draw(r, "expected")
+		}
+	}
 	return rec
 }
 
@@ -314,6 +351,9 @@ func TestLimits(t *testing.T) {
 		"shortages": {shortagesMax, func(n int) *Record { return &Record{Kind: StockAdjusted, Shortages: make([]Shortage, n)} }},
 		"at risk": {atRiskMax, func(n int) *Record {
 			return &Record{Kind: StockAdjusted, Shortages: []Shortage{{AtRisk: make([]reservation.ID, n)}}}
+		}},
+		"lines of a transfer": {linesMax, func(n int) *Record {
+			return &Record{Kind: TransferMoved, Transfer: Transfer{State: 1, Lines: make([]TransferLine, n)}}
 		}},
 		"text": {textBytesMax, func(n int) *Record { return &Record{Kind: SKUSet, SKU: SKU{ID: 1, Title: strings.Repeat("x", n)}} }},
 	} {
