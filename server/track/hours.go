@@ -3,11 +3,13 @@ package track
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // hoursRow is a row of opening hours.
-type hoursRow struct{ Days, Name, Text string }
+type hoursRow struct {
+	Days, Name string
+	Spans      []string
+}
 
 // hoursView is the hours as they are shown.
 type hoursView struct {
@@ -33,7 +35,7 @@ func (c *clockwork) hoursView(h *Hours) *hoursView {
 	}
 	for _, g := range grouped(h.Week) {
 		first, last := g[0], g[len(g)-1]
-		row := hoursRow{Days: capital(c.texts.days[first.Day]), Text: c.dayHours(&first.DayHours)}
+		row := hoursRow{Days: capital(c.texts.days[first.Day]), Spans: c.dayHours(&first.DayHours)}
 		switch {
 		case len(g) == 7:
 			row.Days = c.everyDay
@@ -43,7 +45,7 @@ func (c *clockwork) hoursView(h *Hours) *hoursView {
 		v.Week = append(v.Week, row)
 	}
 	for _, s := range h.Special {
-		v.Special = append(v.Special, hoursRow{Days: capital(c.dated(s.Date)), Name: s.Name, Text: c.dayHours(&s.DayHours)})
+		v.Special = append(v.Special, hoursRow{Days: capital(c.dated(s.Date)), Name: s.Name, Spans: c.dayHours(&s.DayHours)})
 	}
 	return v
 }
@@ -64,20 +66,19 @@ func (d *DayHours) equal(o *DayHours) bool {
 	return d.Unknown == o.Unknown && slices.Equal(d.Spans, o.Spans)
 }
 
-func (c *clockwork) dayHours(d *DayHours) string {
+func (c *clockwork) dayHours(d *DayHours) (spans []string) {
 	switch {
 	case d.Unknown:
-		return c.notKnown
+		return []string{c.notKnown}
 	case len(d.Spans) == 0:
-		return c.closed
+		return []string{c.closed}
 	case len(d.Spans) == 1 && d.Spans[0] == Span{0, 1440}:
-		return c.roundTheClock
+		return []string{c.roundTheClock}
 	}
-	var parts []string
 	for _, s := range d.Spans {
-		parts = append(parts, c.minutes(s.Opens)+" – "+c.minutes(s.Closes))
+		spans = append(spans, c.minutes(s.Opens)+" – "+c.minutes(s.Closes))
 	}
-	return strings.Join(parts, ", ")
+	return spans
 }
 
 func (c *clockwork) minutes(m int) string { return c.texts.clock(m/60, m%60) }
