@@ -80,7 +80,7 @@ func init() {
 		codeText:      "Qui détient ce code peut retirer la commande.",
 		qr:            "QR code du code de retrait %s",
 		where:         "Lieu",
-		mapApp:        "Ouvrir dans une application de cartes",
+		mapApp:        "Ouvrir l’appli de cartes",
 		osm:           "Voir sur OpenStreetMap",
 		phone:         "Appeler",
 		steps:         "Suivi",
