@@ -76,6 +76,7 @@ func init() {
 		codeText:      "Whoever has this code can collect the order.",
 		qr:            "QR code for the pickup code %s",
 		where:         "Where",
+		contact:       "Contact",
 		mapApp:        "Open in a map app",
 		osm:           "See on OpenStreetMap",
 		phone:         "Call",

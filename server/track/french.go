@@ -80,6 +80,7 @@ func init() {
 		codeText:      "Qui détient ce code peut retirer la commande.",
 		qr:            "QR code du code de retrait %s",
 		where:         "Lieu",
+		contact:       "Contact",
 		mapApp:        "Ouvrir l’appli de cartes",
 		osm:           "Voir sur OpenStreetMap",
 		phone:         "Appeler",

@@ -30,7 +30,7 @@ type texts struct {
 	until, slot, payment, identity string // headings of facts
 	identityText                   string
 	code, codeText, qr             string // qr: %s is the code
-	where                          string
+	where, contact                 string
 	mapApp, osm                    string
 	phone                          string // call the location, before the number
 	steps                          string

@@ -33,10 +33,11 @@ type view struct {
 	Tel            template.URL
 	Geo            template.URL
 	OSM            string
-	Point          string
+	Where, Point   string
 	Hours          *hoursView
 	Steps          []stepView
 	Lines          []lineView
+	LinesAt        string // behind headline, place or steps
 	AsOf, ZoneText string
 }
 
@@ -50,7 +51,7 @@ type frame struct {
 
 // words are the texts of a language that don't depend on the order.
 type words struct {
-	Code, CodeText, Where, MapApp, OSM, Phone, Steps, Lines, Hours, Special, Refresh, Back   string
+	Code, CodeText, MapApp, OSM, Phone, Steps, Lines, Hours, Special, Refresh, Back          string
 	Arrival, ArrivalText, Bay, BayHint, Vehicle, VehicleHint, Announce, Arrived, ArrivedText string
 	UnknownText                                                                              string
 }
@@ -76,7 +77,7 @@ type lineView struct {
 
 func (t *texts) words() words {
 	return words{
-		Code: t.code, CodeText: t.codeText, Where: t.where, MapApp: t.mapApp, OSM: t.osm, Phone: t.phone, Steps: t.steps,
+		Code: t.code, CodeText: t.codeText, MapApp: t.mapApp, OSM: t.osm, Phone: t.phone, Steps: t.steps,
 		Lines: t.lines, Hours: t.hours, Special: t.special, Refresh: t.refresh, Back: t.back,
 		Arrival: t.arrival, ArrivalText: t.arrivalText, Bay: t.bay, BayHint: t.bayHint, Vehicle: t.vehicle,
 		VehicleHint: t.vehicleHint, Announce: t.announce, Arrived: t.arrived, ArrivedText: t.arrivedText,
@@ -101,9 +102,10 @@ func (t *texts) view(p *Page) (*view, error) {
 		Reference: t.orderAlone, Location: p.Location.Name,
 		Title: s.title, Text: s.text, Advice: s.advice, Tone: p.tone(),
 		Slot: nil, CanAnnounce: p.CanAnnounce && !p.ended(), BayMax: BayMax, VehicleMax: VehicleMax,
-		Address: p.Location.Address.rows(), Phone: p.Location.Phone, Tel: tel(p.Location.Phone), Point: p.Location.CollectionPoint,
-		Hours: c.hoursView(&p.Hours),
-		AsOf:  fmt.Sprintf(t.asOf, c.absolute(p.Now.In(c.in))), ZoneText: fmt.Sprintf(t.zone, zone),
+		Address: p.Location.Address.rows(), Phone: p.Location.Phone, Tel: tel(p.Location.Phone),
+		Where: t.contact,
+		Hours: c.hoursView(&p.Hours), LinesAt: p.linesAt(),
+		AsOf: fmt.Sprintf(t.asOf, c.absolute(p.Now.In(c.in))), ZoneText: fmt.Sprintf(t.zone, zone),
 	}
 	v.Document = s.title
 	if v.Location != "" {
@@ -120,6 +122,9 @@ func (t *texts) view(p *Page) (*view, error) {
 		v.Geo = template.URL("geo:" + lat + "," + lon + "?q=" + lat + "," + lon)
 		v.OSM = "https://www.openstreetmap.org/?mlat=" + lat + "&mlon=" + lon + "#map=17/" + lat + "/" + lon
 	}
+	if !p.ended() && p.Fulfilment != ShipHome { // the customer has to go there
+		v.Where, v.Point = t.where, p.Location.CollectionPoint
+	}
 	t.addFacts(v, p, c)
 	if err := t.addCode(v, p); err != nil {
 		return nil, err
@@ -132,6 +137,18 @@ func (t *texts) view(p *Page) (*view, error) {
 	v.addSteps(t, p, c)
 	v.addLines(t, p)
 	return v, nil
+}
+
+// linesAt tells where the articles come on the page: first where the headline speaks of them, else in the shorter column of
+// a wide window.
+func (p *Page) linesAt() string {
+	switch {
+	case p.State == Short || p.State == Returned:
+		return "headline"
+	case p.collectable():
+		return "place"
+	}
+	return "steps"
 }
 
 // tone is the colour and the icon of the headline.
