@@ -4,12 +4,13 @@
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 FUZZTIME ?= 10s
 MINUTES  ?= 10
+ONLY     ?=
 # The race detector needs a C compiler; without one, Go says CGO_ENABLED=0 and the tests run without it.
 RACE     := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # promtool without the cloud clients that only service discovery needs: a minute to build instead of ten.
 TOOL     := GOFLAGS="$(GOFLAGS) -tags=remove_all_sd" go tool -modfile=.tools/go.mod
 
-.PHONY: help build demo test bench bench-peers bench-sweep soak lint fmt fuzz cover check-docs clean
+.PHONY: help build demo test bench bench-peers bench-sweep soak lint fmt fuzz cover check-docs check-track clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -65,5 +66,9 @@ check-docs: ## links, metrics, alert rules and the OpenAPI document
 	$(TOOL) promtool check rules docs/alerts/onhand.rules.yml
 	$(TOOL) promtool test rules docs/alerts/onhand.rules.test.yml
 
+check-track: ## see the tracking pages in Chromium, with axe (needs Node and npm; ONLY= part of a page's name)
+	npm --prefix .tools/track ci
+	node .tools/track/check.mjs $(ONLY)
+
 clean: ## remove what make made
-	rm -rf bin .demo .bench cover.out cover.html
+	rm -rf bin .demo .bench .tools/track/shots cover.out cover.html

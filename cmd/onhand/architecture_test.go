@@ -26,7 +26,8 @@ var arrows = []arrow{
 	{"engine/hours", nil}, // it knows of no stock
 	{"engine", []string{"engine/internal", "engine/hours"}},
 	{"server/webhook", []string{"engine"}},
-	{"server", []string{"engine", "server/webhook"}},
+	{"server/track", nil}, // it knows of no stock
+	{"server", []string{"engine", "server/webhook", "server/track"}},
 	{"bench", []string{"engine", "loadtest"}},
 	{"loadtest", []string{"loadtest"}}, // it knows a server by its HTTP only
 	{"cmd", []string{"cmd", "bench", "loadtest", "server", "engine"}},
