@@ -147,7 +147,7 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 			share++
 		}
 		wg.Go(func() {
-			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: share, Timeout: c.Timeout}, w)
+			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: share, Timeout: c.Timeout, Pipeline: c.Pipeline}, w)
 			w.recorder.close()
 			if errs[i] != nil {
 				stop.Store(true)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,6 +133,32 @@ func TestEveryWorkload(t *testing.T) {
 	defer left.Body.Close()
 	if body, err := io.ReadAll(left.Body); err != nil || bytes.Contains(body, []byte("lt-")) {
 		t.Errorf("locations are left: %s, %v", body, err)
+	}
+}
+
+// Requests sent one behind the other take effect like any others.
+func TestAPipelinedLoadIsVerified(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("pipelining needs Linux")
+	}
+	t.Parallel()
+	c := config(serve(t), loadtest.Mixed)
+	c.Mix, c.Connections, c.Pipeline, c.Rate = "read=1,near=1,reserve=3,hot=1,till=1", 2, 16, 2000
+	r := run(t, c)
+	wantSound(t, r)
+	if r.Offered != 2000 || !strings.Contains(r.Title(), "pipelined 16 deep") {
+		t.Errorf("%d were due, %s", r.Offered, r.Title())
+	}
+	for name, change := range map[string]func(c *loadtest.Config){
+		"too deep": func(c *loadtest.Config) { c.Pipeline = 65 },
+		"no depth": func(c *loadtest.Config) { c.Pipeline = -1 },
+		"TLS":      func(c *loadtest.Config) { c.To = "https://127.0.0.1:1" },
+	} {
+		bad := c
+		change(&bad)
+		if err := bad.Check(); err == nil || !strings.Contains(err.Error(), "pipeline") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
