@@ -50,7 +50,7 @@ func newWorker(c *Config, s *shop, plan arrivals, number int, stop *atomic.Bool,
 	_, _ = crand.Read(seed[:]) // never fails
 	w := &worker{
 		config: c, shop: s, plan: plan, shares: shares, number: number, stop: stop,
-		sender: newSender(c, s), recorder: newRecorder(number, seconds),
+		sender: newSender(c, s), recorder: newRecorder(number, c, seconds),
 		ledger: &ledger{booked: make([]int64, len(s.onHand))},
 		random: rand.New(rand.NewPCG(c.Seed, uint64(number))), ids: rand.NewChaCha8(seed),
 		position: float64(number), underway: make([]*job, c.Connections*c.Pipeline),
