@@ -278,6 +278,13 @@ func TestALieIsFoundOut(t *testing.T) {
 			}
 			return false
 		}},
+		"a refusal that took effect": {loadtest.Reserve, "should be refused", func(w http.ResponseWriter, r *http.Request, _ []byte, pass func() *httptest.ResponseRecorder) bool {
+			if r.URL.Path != "/v1/reservations" {
+				return false
+			}
+			pass()
+			return say(w, 409, `{"type":"urn:onhand:problem:refused","status":409}`)
+		}},
 		"the last unit refused": {loadtest.FlashSale, "buyers were refused", func(w http.ResponseWriter, r *http.Request, _ []byte, _ func() *httptest.ResponseRecorder) bool {
 			return r.URL.Path == "/v1/reservations" && sold.Add(1) > 40 && say(w, 409, `{"type":"urn:onhand:problem:refused","status":409}`)
 		}},
@@ -363,6 +370,9 @@ func TestAStallIsChargedToAllThatWereDue(t *testing.T) {
 	}
 	if r.Late < 100 {
 		t.Errorf("%d were sent late, want at least 100", r.Late)
+	}
+	if n := r.Seconds[0].Offered; n != 600 {
+		t.Errorf("%d were due in the first second, want 600, whenever they could be sent", n)
 	}
 }
 
