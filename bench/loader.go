@@ -23,9 +23,13 @@ func (r *Report) loader(c Config, dir string) error {
 		return err
 	}
 	defer shop.stop()
-	var ours, theirs, ratios, rates []float64
+	var ours, deep, theirs, ratios, deepRatios, rates, deepRates []float64
 	for i := range c.Rounds + 1 {
-		own, rate, err := loadtestCost(c, shop.address, filepath.Join(dir, "report"))
+		own, rate, err := loadtestCost(c, shop.address, filepath.Join(dir, "report"), 1)
+		if err != nil {
+			return err
+		}
+		pipelined, deepRate, err := loadtestCost(c, shop.address, filepath.Join(dir, "report"), loaderPipeline)
 		if err != nil {
 			return err
 		}
@@ -40,18 +44,25 @@ func (r *Report) loader(c Config, dir string) error {
 		other := step.Took.Seconds() / float64(step.Records) * 1e6
 		if i > 0 {
 			ours, theirs, ratios, rates = append(ours, own), append(theirs, other), append(ratios, other/own), append(rates, rate)
+			deep, deepRatios, deepRates = append(deep, pipelined), append(deepRatios, other/pipelined), append(deepRates, deepRate)
 		}
 	}
 	r.note("loadtest: closed load of reads", spreadOf(rates), "requests/s")
 	r.note("loadtest: processor time of its own", spreadOf(ours), "s per million")
 	r.note("a client with fasthttp: processor time of its own", spreadOf(theirs), "s per million")
+	r.note(fmt.Sprintf("loadtest --pipeline %d: closed load of reads", loaderPipeline), spreadOf(deepRates), "requests/s")
+	r.note(fmt.Sprintf("loadtest --pipeline %d: processor time of its own", loaderPipeline), spreadOf(deep), "s per million")
 	r.atLeast("loadtest: requests per processor second ÷ that client", spreadOf(ratios), 2, "×")
+	r.atLeast(fmt.Sprintf("loadtest --pipeline %d: requests per processor second ÷ that client", loaderPipeline), spreadOf(deepRatios), 2, "×")
 	return nil
 }
 
+// loaderPipeline is how many requests are sent one behind the other where the load is to cost little.
+const loaderPipeline = 8
+
 // loadtestCost returns the loader's processor seconds per million requests, and the requests a second.
-func loadtestCost(c Config, address, report string) (cost, rate float64, err error) {
-	run := exec.Command(c.Program, "loadtest", "read", "--closed", "--to", "http://"+address, "--metrics=", "--connections", fmt.Sprint(c.Connections),
+func loadtestCost(c Config, address, report string, pipeline int) (cost, rate float64, err error) {
+	run := exec.Command(c.Program, "loadtest", "read", "--closed", "--to", "http://"+address, "--metrics=", "--connections", fmt.Sprint(c.Connections), "--pipeline", fmt.Sprint(pipeline),
 		"--duration", c.Round.String(), "--warmup", "0s", "--out", report)
 	if out, err := run.CombinedOutput(); err != nil {
 		return 0, 0, fmt.Errorf("loadtest: %w: %s", err, out)

@@ -70,10 +70,13 @@ func differences(a, b *Result) (all []string) {
 	}{
 		{"workload", a.Config.Workload, b.Config.Workload}, {"mix", a.Config.Mix, b.Config.Mix}, {"shape", a.Config.Shape, b.Config.Shape},
 		{"closed", a.Config.Closed, b.Config.Closed}, {"rate", a.Config.Rate, b.Config.Rate}, {"duration", a.Config.Duration, b.Config.Duration},
-		{"connections", a.Config.Connections, b.Config.Connections}, {"SKUs", a.Config.SKUs, b.Config.SKUs},
+		{"connections", a.Config.Connections, b.Config.Connections}, {"pipeline", max(a.Config.Pipeline, 1), max(b.Config.Pipeline, 1)}, {"SKUs", a.Config.SKUs, b.Config.SKUs},
 		{"locations", a.Config.Locations, b.Config.Locations}, {"keys", a.Config.Keys, b.Config.Keys}, {"lines", a.Config.Lines, b.Config.Lines},
 		{"processor", a.Environment.CPU, b.Environment.CPU}, {"processors", a.Environment.Processors, b.Environment.Processors},
 	} {
+		if d.name == "mix" && a.Config.Workload != b.Config.Workload {
+			continue // only one of them has shares
+		}
 		if d.a != d.b {
 			all = append(all, fmt.Sprintf("%s was %v, then %v", d.name, d.a, d.b))
 		}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onhand/loadtest/wire"
 )
 
 // Config says what load to make. It is recorded in the report.
@@ -33,6 +35,7 @@ type Config struct {
 	Duration    time.Duration `json:"duration_ns"`
 	Warmup      time.Duration `json:"warmup_ns"` // at the beginning of Duration: sent, verified, and not counted
 	Connections int           `json:"connections"`
+	Pipeline    int           `json:"pipeline,omitempty"` // requests that may be under way on a connection, one behind the other; 0 = 1
 	Threads     int           `json:"threads"`
 	Timeout     time.Duration `json:"timeout_ns"`    // of a request
 	DropAfter   time.Duration `json:"drop_after_ns"` // a request that could not be sent for so long is not sent at all
@@ -165,6 +168,9 @@ func (c *Config) Check() error {
 	if c.Remembered == 0 {
 		c.Remembered = 24 * time.Hour
 	}
+	if c.Pipeline == 0 {
+		c.Pipeline = 1
+	}
 	if c.From == 0 {
 		c.From = c.Rate / 10
 	}
@@ -174,7 +180,7 @@ func (c *Config) Check() error {
 	}{
 		{"rate", c.Rate, 0.001, rateMax}, {"from", c.From, 0, rateMax}, {"steps", float64(c.Steps), 1, 1000},
 		{"duration in seconds", c.Duration.Seconds(), 0.1, 30 * 86400}, {"warmup in seconds", c.Warmup.Seconds(), 0, c.Duration.Seconds()},
-		{"connections", float64(c.Connections), 1, connectionsMax}, {"threads", float64(c.Threads), 1, 256},
+		{"connections", float64(c.Connections), 1, connectionsMax}, {"pipeline", float64(c.Pipeline), 1, wire.PipelineMax}, {"threads", float64(c.Threads), 1, 256},
 		{"timeout in seconds", c.Timeout.Seconds(), 0.001, 600}, {"drop-after in seconds", c.DropAfter.Seconds(), 0.001, 600},
 		{"SKUs", float64(c.SKUs), 1, cellsMax}, {"locations", float64(c.Locations), 1, cellsMax / float64(max(c.SKUs, 1))},
 		{"on-hand", float64(c.OnHand), 0, 1e15}, {"lines", float64(c.Lines), 1, min(linesMax, float64(c.SKUs))},
@@ -185,6 +191,9 @@ func (c *Config) Check() error {
 		if !(limit.value >= limit.low && limit.value <= limit.top) {
 			return fmt.Errorf("%s is %g, want from %g to %g", limit.name, limit.value, limit.low, limit.top)
 		}
+	}
+	if c.Pipeline > 1 && base.Scheme == "https" {
+		return fmt.Errorf("pipeline is %d, want 1 with https", c.Pipeline)
 	}
 	if _, err := newKeys(c.Keys, c.SKUs, rand.New(rand.NewPCG(0, 0))); err != nil {
 		return err

@@ -121,10 +121,11 @@ func (r *Result) charts(earlier *Result) []*plot.Chart {
 	return charts
 }
 
-// wholeSeconds leaves out the last one, which is only begun, where there are others.
+// wholeSeconds leaves out the last one where it was only begun and there are others.
 func (r *Result) wholeSeconds() []Second {
-	if len(r.Seconds) > 1 {
-		return r.Seconds[:len(r.Seconds)-1]
+	n := len(r.Seconds)
+	if begun := r.Config.Warmup + r.Took - time.Duration(n-1)*time.Second; n > 1 && begun < 9*time.Second/10 {
+		return r.Seconds[:n-1]
 	}
 	return r.Seconds
 }

@@ -28,23 +28,27 @@ type count struct {
 	service *hdrhistogram.Histogram // from the time it was sent
 	OK      int64
 	Refused int64
+	InTime  int64 // answered while requests were due: what a rate is counted from
 	Retried int64
 	Errors  map[string]int64
 }
 
 // second is what a worker has seen in one second of a run.
 type second struct {
-	number, worker                                int
-	due, answered, refused, failed, late, dropped int64
-	latency                                       *hdrhistogram.Histogram
+	number, worker                           int
+	answered, refused, failed, late, dropped int64
+	latency                                  *hdrhistogram.Histogram
 }
 
 // recorder counts what a worker sees. It is used by the worker's goroutine only; seconds leave it through a channel.
 type recorder struct {
 	worker  int
 	counts  [operations]*count
-	Due     int64 // arrivals that were due, after the warm-up
-	Late    int64 // sent more than lateAfter after they were due
+	Due     int64         // arrivals that were due, after the warm-up
+	dueIn   []int64       // … in each second, by when they were due and not by when there was room to send them; with the warm-up
+	from    time.Duration // the end of the warm-up
+	until   time.Duration // the last request is due
+	Late    int64         // sent more than lateAfter after they were due
 	Dropped int64
 	current *second
 	seconds chan<- *second
@@ -54,8 +58,8 @@ type recorder struct {
 // than this is its own doing.
 const lateAfter = time.Millisecond
 
-func newRecorder(worker int, seconds chan<- *second) *recorder {
-	r := &recorder{worker: worker, seconds: seconds}
+func newRecorder(worker int, c *Config, seconds chan<- *second) *recorder {
+	r := &recorder{worker: worker, seconds: seconds, from: c.Warmup, until: c.Duration}
 	r.open(0)
 	return r
 }
@@ -86,7 +90,10 @@ func (r *recorder) of(op operation) *count {
 
 // due counts an arrival.
 func (r *recorder) due(j *job) {
-	r.current.due++
+	for number := int(j.due / time.Second); len(r.dueIn) <= number; {
+		r.dueIn = append(r.dueIn, 0)
+	}
+	r.dueIn[j.due/time.Second]++
 	if !j.warm {
 		r.Due++
 	}
@@ -118,10 +125,13 @@ func (r *recorder) answered(j *job, now time.Duration, no bool) {
 	if r.current.answered++; no {
 		r.current.refused++
 	}
+	c := r.of(j.op)
+	if now >= r.from && now <= r.until {
+		c.InTime++
+	}
 	if j.warm {
 		return
 	}
-	c := r.of(j.op)
 	record(c.latency, latency)
 	record(c.service, now-j.sent)
 	if no {

@@ -59,10 +59,11 @@ type Figures struct {
 	Retried   int64            `json:"retried,omitempty"`
 	Failed    int64            `json:"failed"`
 	Errors    map[string]int64 `json:"errors,omitempty"`
-	Rate      float64          `json:"rate"` // answers/s
+	Rate      float64          `json:"rate"` // answers/s, while requests were due
 	Latency   Quantiles        `json:"latency"`
 	Service   Quantiles        `json:"service"`
 
+	inTime           int64
 	latency, service *hdrhistogram.Histogram
 }
 
@@ -88,7 +89,7 @@ type Point struct {
 
 // Second is one second of a run.
 type Second struct {
-	Offered  int64 `json:"offered"`
+	Offered  int64 `json:"offered"` // due in it, whenever they were sent
 	Answered int64 `json:"answered"`
 	Refused  int64 `json:"refused"`
 	Failed   int64 `json:"failed"`
@@ -151,7 +152,10 @@ func ReadResult(name string) (*Result, error) {
 }
 
 // sum adds up what the workers have counted.
-func (r *Result) sum(recorders []*recorder) {
+func (r *Result) sum(recorders []*recorder, took time.Duration) {
+	// A load that was interrupted, or a replay of a moment, ends before its time. What is answered behind the last request, the
+	// follow-ups and what had piled up, is no part of a rate.
+	while := min(took, r.Config.Duration) - r.Config.Warmup
 	total := Figures{Operation: "all", latency: newHistogram(digits), service: newHistogram(digits), Errors: make(map[string]int64)}
 	for op := range operations {
 		f := Figures{Operation: op.String(), latency: newHistogram(digits), service: newHistogram(digits), Errors: make(map[string]int64)}
@@ -162,26 +166,31 @@ func (r *Result) sum(recorders []*recorder) {
 				continue
 			}
 			seen = true
-			f.add(c.OK, c.Refused, c.Retried, c.Errors, c.latency, c.service)
+			f.add(c.OK, c.Refused, c.InTime, c.Retried, c.Errors, c.latency, c.service)
 		}
-		if !seen {
+		if !seen || f.latency.TotalCount()+f.Failed+f.Retried == 0 { // nothing, or in the warm-up only
 			continue
 		}
-		total.add(f.OK, f.Refused, f.Retried, f.Errors, f.latency, f.service)
-		f.finish(r.Took)
+		total.add(f.OK, f.Refused, f.inTime, f.Retried, f.Errors, f.latency, f.service)
+		f.finish(while)
 		r.Operations = append(r.Operations, f)
 	}
-	total.finish(r.Took)
+	total.finish(while)
 	r.Total = total
 	for _, rec := range recorders {
 		r.Offered += rec.Due
 		r.Late += rec.Late
 		r.Dropped += rec.Dropped
+		for number, n := range rec.dueIn {
+			if number < len(r.Seconds) {
+				r.Seconds[number].Offered += n
+			}
+		}
 	}
 }
 
-func (f *Figures) add(ok, refused, retried int64, errors map[string]int64, latency, service *hdrhistogram.Histogram) {
-	f.OK, f.Refused, f.Retried = f.OK+ok, f.Refused+refused, f.Retried+retried
+func (f *Figures) add(ok, refused, inTime, retried int64, errors map[string]int64, latency, service *hdrhistogram.Histogram) {
+	f.OK, f.Refused, f.inTime, f.Retried = f.OK+ok, f.Refused+refused, f.inTime+inTime, f.Retried+retried
 	for why, n := range errors {
 		f.Errors[why] += n
 		f.Failed += n
@@ -190,9 +199,9 @@ func (f *Figures) add(ok, refused, retried int64, errors map[string]int64, laten
 	f.service.Merge(service)
 }
 
-func (f *Figures) finish(took time.Duration) {
-	if s := took.Seconds(); s > 0 {
-		f.Rate = float64(f.OK+f.Refused) / s
+func (f *Figures) finish(while time.Duration) {
+	if s := while.Seconds(); s > 0 {
+		f.Rate = float64(f.inTime) / s
 	}
 	f.Latency, f.Service = quantilesOf(f.latency), quantilesOf(f.service)
 }

@@ -147,7 +147,7 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 			share++
 		}
 		wg.Go(func() {
-			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: share, Timeout: c.Timeout}, w)
+			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: share, Timeout: c.Timeout, Pipeline: c.Pipeline}, w)
 			w.recorder.close()
 			if errs[i] != nil {
 				stop.Store(true)
@@ -172,7 +172,7 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 	for i, w := range workers {
 		recorders[i], ledgers[i] = w.recorder, w.ledger
 	}
-	r.sum(recorders)
+	r.sum(recorders, took)
 	var answered int64
 	for _, s := range r.Seconds {
 		answered += s.Answered
@@ -192,7 +192,7 @@ func (t *test) count(seconds <-chan *second) []Second {
 	told := 0
 	result := func(s *second) Second {
 		q := quantilesOf(s.latency)
-		return Second{s.due, s.answered, s.refused, s.failed, s.late, s.dropped, q.P50, q.P99, q.Max}
+		return Second{0, s.answered, s.refused, s.failed, s.late, s.dropped, q.P50, q.P99, q.Max}
 	}
 	for s := range seconds {
 		for len(merged) <= s.number {
@@ -200,7 +200,7 @@ func (t *test) count(seconds <-chan *second) []Second {
 			reports = append(reports, 0)
 		}
 		m := merged[s.number]
-		m.due, m.answered, m.refused, m.failed = m.due+s.due, m.answered+s.answered, m.refused+s.refused, m.failed+s.failed
+		m.answered, m.refused, m.failed = m.answered+s.answered, m.refused+s.refused, m.failed+s.failed
 		m.late, m.dropped = m.late+s.late, m.dropped+s.dropped
 		m.latency.Merge(s.latency)
 		reports[s.number]++

@@ -1,6 +1,8 @@
 package loadtest
 
 import (
+	"encoding/json"
+	"math"
 	"net/http"
 	"time"
 
@@ -11,9 +13,38 @@ import (
 
 // Series is a metric of the server over a run, one value a second.
 type Series struct {
-	Name   string    `json:"name"`
-	Unit   string    `json:"unit"`
-	Values []float64 `json:"values"`
+	Name   string   `json:"name"`
+	Unit   string   `json:"unit"`
+	Values Readings `json:"values"`
+}
+
+// Readings are values, of which those that could not be had are NaN, and null in JSON.
+type Readings []float64
+
+// MarshalJSON implements json.Marshaler.
+func (r Readings) MarshalJSON() ([]byte, error) {
+	values := make([]*float64, len(r))
+	for i := range r {
+		if !math.IsNaN(r[i]) {
+			values[i] = &r[i]
+		}
+	}
+	return json.Marshal(values)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Readings) UnmarshalJSON(text []byte) error {
+	var values []*float64
+	if err := json.Unmarshal(text, &values); err != nil {
+		return err
+	}
+	*r = make(Readings, len(values))
+	for i, v := range values {
+		if (*r)[i] = math.NaN(); v != nil {
+			(*r)[i] = *v
+		}
+	}
+	return nil
 }
 
 // scrapedSeries are what is drawn of a server, and how each value follows from two scrapes a second apart.
@@ -114,8 +145,8 @@ func (s *scraper) run() {
 		took := time.Since(at).Seconds()
 		at = time.Now()
 		for i, one := range scrapedSeries {
-			var value float64
-			if before != nil && now != nil { // while the server is away there is nothing to tell
+			value := math.NaN() // while the server is away there is nothing to tell
+			if before != nil && now != nil {
 				value = max(one.value(before, now, took), 0)
 			}
 			s.series[i].Values = append(s.series[i].Values, value)
@@ -152,7 +183,7 @@ func (s *scraper) stop() ([]Series, time.Duration) {
 	var any bool
 	for _, one := range s.series {
 		for _, v := range one.Values {
-			any = any || v != 0
+			any = any || v > 0
 		}
 	}
 	if !any {

@@ -116,7 +116,11 @@ func (r *Result) Title() string {
 	case c.Shape != Constant:
 		how = fmt.Sprintf("open load, %s from %s to %s/s", c.Shape, number(c.From), number(c.Rate))
 	}
-	return fmt.Sprintf("%s: %s, %v, %d connections", what, how, c.Duration.Round(time.Millisecond), c.Connections)
+	title := fmt.Sprintf("%s: %s, %v, %d connections", what, how, c.Duration.Round(time.Millisecond), c.Connections)
+	if c.Pipeline > 1 {
+		title += fmt.Sprintf(", pipelined %d deep", c.Pipeline)
+	}
+	return title
 }
 
 type printer struct {

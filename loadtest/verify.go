@@ -48,7 +48,7 @@ const expiryWait = 90 * time.Second
 // verify holds the server's state against what it has acknowledged:
 //
 //   - every reservation that was granted is there, and in the state that the last acknowledged request left it in, or
-//     expired if its deadline is over;
+//     expired if its deadline is over; one that was refused is not there;
 //   - on hand of every cell is what it was at first, with all acknowledged adjustments, less what was committed;
 //   - held of every cell is the sum of the reservations that are still alive.
 //
@@ -63,9 +63,7 @@ func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) 
 			booked[i] += n
 		}
 		for _, h := range l.holds {
-			if h.state != refused || h.unsure {
-				holds = append(holds, h)
-			}
+			holds = append(holds, h) // also those that were refused: they are not to be there
 			if h.unsure {
 				v.Unsure++
 			}

@@ -31,7 +31,7 @@ type worker struct {
 	position float64 // the arrival that is next, by its place in the plan
 	next     *job    // that arrival, nil if there is none
 	waiting  jobs    // follow-ups and retries, the earliest first
-	underway []*job  // by connection
+	underway []*job  // by connection, each as many as Config.Pipeline
 	moves    int
 }
 
@@ -50,10 +50,10 @@ func newWorker(c *Config, s *shop, plan arrivals, number int, stop *atomic.Bool,
 	_, _ = crand.Read(seed[:]) // never fails
 	w := &worker{
 		config: c, shop: s, plan: plan, shares: shares, number: number, stop: stop,
-		sender: newSender(c, s), recorder: newRecorder(number, seconds),
+		sender: newSender(c, s), recorder: newRecorder(number, c, seconds),
 		ledger: &ledger{booked: make([]int64, len(s.onHand))},
 		random: rand.New(rand.NewPCG(c.Seed, uint64(number))), ids: rand.NewChaCha8(seed),
-		position: float64(number), underway: make([]*job, c.Connections),
+		position: float64(number), underway: make([]*job, c.Connections*c.Pipeline),
 	}
 	if w.keys, err = newKeys(c.Keys, len(s.skus), w.random); err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type loadtestCommand struct {
 	Arrivals    string         `help:"even: at equal distances; poisson: at random, as customers come." enum:"even,poisson" default:"even" group:"Load"`
 	Closed      bool           `help:"A closed load instead: each connection sends again when it is answered. It finds out a rate; its latencies are too good." group:"Load"`
 	Connections int            `help:"Connections; in an open load this is the most that can be under way." default:"256" group:"Load"`
+	Pipeline    int            `help:"Requests that may be under way on each connection, sent one behind the other. Shops don't; it makes the load cheaper, to find what a server can do beside a loader on its own machine." default:"1" group:"Load"`
 	Threads     int            `help:"Threads that drive them; 0 for one a processor, at most 8." default:"0" group:"Load"`
 	Timeout     time.Duration  `help:"How long to wait for an answer." default:"10s" group:"Load"`
 	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy, is not sent at all." default:"10s" group:"Load"`
@@ -151,7 +152,7 @@ func (c *loadtestCommand) config() loadtest.Config {
 	return loadtest.Config{
 		To: strings.TrimRight(c.To, "/"), Key: c.Key, Metrics: c.Metrics, Workload: c.Workload, Mix: c.mix(),
 		Closed: c.Closed, Shape: c.Shape, Rate: float64(c.Rate), From: float64(c.From), Steps: c.Steps, Poisson: c.Arrivals == "poisson",
-		Duration: time.Duration(c.Duration), Warmup: c.warmup(), Connections: c.Connections, Threads: c.Threads, Timeout: c.Timeout, DropAfter: c.DropAfter,
+		Duration: time.Duration(c.Duration), Warmup: c.warmup(), Connections: c.Connections, Pipeline: c.Pipeline, Threads: c.Threads, Timeout: c.Timeout, DropAfter: c.DropAfter,
 		SKUs: c.SKUs, Locations: c.Locations, OnHand: c.OnHand, Keys: c.Keys, Lines: c.Lines, BasketLines: c.BasketLines,
 		Commit: float64(c.Commit), Release: float64(c.Release), Think: c.Think, Hold: time.Duration(c.Hold), Stock: c.Stock,
 		File: c.File, Speed: c.Speed, Cover: float64(c.Cover), Seed: seed, ExpectRestart: c.ExpectRestart, Keep: c.Keep, Remembered: time.Duration(c.Remembered),

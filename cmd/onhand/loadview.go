@@ -16,6 +16,7 @@ import (
 type loadView struct {
 	out      io.Writer
 	terminal bool
+	columns  func() int // of the terminal
 	length   time.Duration
 	steps    *progress
 	begun    bool // the load is under way
@@ -26,7 +27,14 @@ type loadView struct {
 
 func newLoadView(out io.Writer, c *loadtestCommand) *loadView {
 	file, ok := out.(*os.File)
-	return &loadView{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), length: time.Duration(c.Duration), steps: newProgress(out)}
+	columns := func() int {
+		width, _, err := term.GetSize(int(file.Fd()))
+		if err != nil || width < 1 {
+			return 80
+		}
+		return width
+	}
+	return &loadView{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), columns: columns, length: time.Duration(c.Duration), steps: newProgress(out)}
 }
 
 func (v *loadView) watcher() loadtest.Watcher {
@@ -64,16 +72,25 @@ func (v *loadView) second(number int, s loadtest.Second, planned float64) {
 	if v.recent = append(v.recent, line); len(v.recent) > recentMax {
 		v.recent = v.recent[1:]
 	}
+	// A line that wraps would take two, and the view would not go back to where it began.
+	columns := v.columns()
 	var screen strings.Builder
+	show := func(text string) {
+		if r := []rune(text); len(r) > columns {
+			text = string(r[:columns])
+		}
+		screen.WriteString(text + "\n")
+	}
 	if v.shown > 0 {
 		fmt.Fprintf(&screen, "\x1b[%dA\x1b[J", v.shown) // up to where the view began, and clear what is below
 	}
 	done := min(float64(number+1)/max(v.length.Seconds(), 1), 1)
-	const width = 40
-	fmt.Fprintf(&screen, "[%s%s] %3.0f%%  %ds of %v\n", strings.Repeat("█", int(done*width)), strings.Repeat("·", width-int(done*width)), 100*done, number+1, v.length)
-	fmt.Fprintln(&screen, loadHeader)
+	width := max(min(40, columns-30), 1)
+	filled := int(done * float64(width))
+	show(fmt.Sprintf("[%s%s] %3.0f%%  %ds of %v", strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*done, number+1, v.length))
+	show(loadHeader)
 	for _, l := range v.recent {
-		fmt.Fprintln(&screen, l)
+		show(l)
 	}
 	v.shown = len(v.recent) + 2
 	fmt.Fprint(v.out, screen.String())

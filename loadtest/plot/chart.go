@@ -51,7 +51,7 @@ const Colors = 6
 // Size of a chart in its own units, in which letters are 13 high. It is shown as wide as there is room.
 const (
 	width, height = 520, 320
-	left, right   = 62, 14
+	left, right   = 62, 20
 	top, bottom   = 58, 44
 )
 
@@ -145,6 +145,9 @@ func (c *Chart) line(b *strings.Builder, l *Line, x, y *scale) {
 			continue
 		}
 		fmt.Fprintf(&path, "%s%.1f %.1f", pen, x.at(l.X[i]), y.at(l.Y[i]))
+		if alone := pen == "M" && (i+1 == len(l.X) || !x.has(l.X[i+1]) || !y.has(l.Y[i+1])); alone {
+			path.WriteString("h0") // a dot, by the round ends of a line
+		}
 		pen = "L"
 	}
 	fmt.Fprintf(b, `<path class="line%s" style="stroke:var(--c%d)" d="%s"/>`, dashed(*l), l.Color%Colors, path.String())

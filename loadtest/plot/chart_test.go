@@ -64,3 +64,12 @@ func TestAnyChartIsDrawn(t *testing.T) {
 		}
 	})
 }
+
+// A second between two gaps is seen.
+func TestAPointWithoutNeighboursIsDrawn(t *testing.T) {
+	gap := math.NaN()
+	c := &Chart{Lines: []Line{{X: []float64{1, 2, 3, 4, 5, 6}, Y: []float64{5, gap, 6, 7, gap, 8}}}}
+	if n := strings.Count(c.SVG(), "h0"); n != 2 {
+		t.Errorf("%d points are drawn as dots, want the first and the last", n)
+	}
+}

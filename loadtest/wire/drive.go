@@ -15,6 +15,9 @@ type Target struct {
 	TLS         *tls.Config   // nil: without
 	Connections int           // at least 1
 	Timeout     time.Duration // how long to wait for an answer, or for a connection to be made; at least 1 ms
+	// Pipeline is how many requests may be under way on a connection, one sent behind the other; 0 = 1. More need Linux, and no
+	// TLS. To the exchange each connection is then as many.
+	Pipeline int
 	// Greet, where there is one, talks to the server on each new connection before its first request.
 	Greet func(net.Conn) error
 }
@@ -76,7 +79,17 @@ func (t *Target) dial() (net.Conn, error) {
 	return conn, nil
 }
 
+// PipelineMax bounds [Target.Pipeline]: what is sent in one piece must fit into a socket's buffers.
+const PipelineMax = 64
+
+// check refuses what makes no sense, and fills in what was left out.
 func (t *Target) check() error {
+	if t.Pipeline == 0 {
+		t.Pipeline = 1
+	}
+	if t.Pipeline < 1 || t.Pipeline > PipelineMax {
+		return fmt.Errorf("pipeline is %d, want from 1 to %d", t.Pipeline, PipelineMax)
+	}
 	if t.Connections < 1 {
 		return fmt.Errorf("connections is %d, want at least 1", t.Connections)
 	}

@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
+var errNoPipeline = errors.New("more than one request under way on a connection needs Linux, and no TLS")
+
 // drivePortable is Drive with a goroutine for each connection.
 func drivePortable(t Target, e Exchange) error {
+	if t.Pipeline > 1 {
+		return fmt.Errorf("pipeline is %d, want 1: %w", t.Pipeline, errNoPipeline)
+	}
 	p := &portable{target: t, exchange: e, events: make(chan event, t.Connections)}
 	for range t.Connections {
 		conn, err := t.dial()

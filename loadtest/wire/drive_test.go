@@ -105,7 +105,10 @@ func newCounter(t *testing.T, requests int, path func(n int) string) *counter {
 func echo(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/hang"):
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(time.Second): // a server that has more requests on a connection does not notice its end
+		}
 		return
 	case strings.HasPrefix(r.URL.Path, "/close"):
 		w.Header().Set("Connection", "close")
@@ -143,6 +146,93 @@ func TestEveryRequestComesToOneEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Requests that are sent one behind the other get their own answers, and come to one end each, also where one of them takes the
+// connection with it.
+func TestPipelinedRequestsComeToOneEnd(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(echo))
+	defer s.Close()
+	for name, kinds := range map[string][]string{
+		"all are answered":        {"/a", "/large", "/b"},
+		"connections break":       {"/a", "/a", "/b", "/reset", "/large", "/b", "/close"},
+		"answers don't come":      {"/a", "/b", "/a", "/a", "/hang"},
+		"one behind each closing": {"/close"},
+	} {
+		c := newCounter(t, 300, func(n int) string { return fmt.Sprintf("%s/%d", kinds[n%len(kinds)], n) })
+		target := Target{Address: s.Listener.Addr().String(), Connections: 3, Pipeline: 5, Timeout: 150 * time.Millisecond}
+		if err := Drive(target, c); errors.Is(err, errNoPipeline) {
+			t.Skip(err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if c.ended() != 300 {
+			t.Errorf("%s: of 300 requests %d came to an end; failed: %v", name, c.ended(), c.failed)
+		}
+		if name == "all are answered" && len(c.answered) != 300 {
+			t.Errorf("%s: %d were answered, failed %v", name, len(c.answered), c.failed)
+		}
+		if len(c.answered) == 0 {
+			t.Errorf("%s: none was answered", name)
+		}
+		for path, n := range c.answered {
+			if n != 1 {
+				t.Errorf("%s: %s was answered %d times", name, path, n)
+			}
+		}
+	}
+}
+
+// What is under way at a time is what was asked for, and it is sent in one piece where it is due at once.
+func TestAPipelineIsAsDeepAsAskedFor(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	first := make(chan int, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		in := make([]byte, 64<<10)
+		for round := 0; ; round++ {
+			n, err := conn.Read(in)
+			if err != nil {
+				return
+			}
+			asked := bytes.Count(in[:n], []byte("\r\n\r\n"))
+			if round == 0 {
+				first <- asked
+			}
+			var out []byte
+			for _, request := range bytes.SplitAfter(in[:n], []byte("\r\n\r\n")) {
+				if words := bytes.Fields(request); len(words) > 1 {
+					out = fmt.Appendf(out, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(words[1]), words[1])
+				}
+			}
+			half := len(out) / 2 // in the midst of an answer
+			_, _ = conn.Write(out[:half])
+			time.Sleep(time.Millisecond)
+			_, _ = conn.Write(out[half:])
+		}
+	}()
+	c := newCounter(t, 35, func(n int) string { return fmt.Sprintf("/a/%d", n) })
+	if err := Drive(Target{Address: ln.Addr().String(), Connections: 1, Pipeline: 7, Timeout: 5 * time.Second}, c); errors.Is(err, errNoPipeline) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if n := <-first; n != 7 || len(c.answered) != 35 {
+		t.Errorf("%d requests came first, want 7; %d of 35 were answered, failed %v", n, len(c.answered), c.failed)
+	}
+	for _, depth := range []int{-1, PipelineMax + 1} {
+		if err := Drive(Target{Address: ln.Addr().String(), Connections: 1, Pipeline: depth, Timeout: time.Second}, c); err == nil {
+			t.Errorf("a pipeline of %d was taken", depth)
+		}
+	}
 }
 
 // A connection that the server closes while nothing is under way costs no request.
