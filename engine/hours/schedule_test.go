@@ -34,7 +34,7 @@ func TestWhatIsRefused(t *testing.T) {
 		`{"time_zone":"Europe/Lutetia"}`:                                           `time_zone is "Europe/Lutetia"`,
 		`{"time_zone":"Local"}`:                                                    `time_zone is "Local"`,
 		`{"opening_hours":[{"days":["monday"],"closed":true}]}`:                    `time_zone is missing`,
-		`{"holiday_country":"XX"}`:                                                 `holiday_country is "XX", want a country whose holidays are known: AR, AT, AU`,
+		`{"holiday_country":"XX"}`:                                                 `holiday_country is "XX", want a country whose holidays are known: AT, AU, BE`,
 		`{"holiday_country":"DE","holiday_region":"XX"}`:                           `holiday_region is "XX", want one of BB, BE, BW`,
 		`{"holiday_country":"FR","holiday_region":"75"}`:                           `holiday_region is "75", want none`,
 		`{"holiday_country":"AU"}`:                                                 `holiday_region is missing, want one of ACT`,
@@ -98,6 +98,22 @@ func TestHolidays(t *testing.T) {
 		{"US", "", "2021-12-31", true},    // New Year 2022, observed the year before
 		{"AU", "VIC", "2026-11-03", true}, // Melbourne Cup
 		{"AU", "NSW", "2026-11-03", false},
+		{"IT", "", "2027-03-28", true}, // Easter Sunday
+		{"AU", "WA", "2027-03-28", true},
+		{"FR", "", "2027-03-28", false}, // none there
+		{"NO", "", "2027-05-16", true},  // Pentecost
+		{"GR", "", "2027-05-02", true},  // Easter, the Orthodox
+		{"GR", "", "2027-06-20", true},
+		{"GR", "", "2027-03-28", false},
+		{"NZ", "", "2027-06-25", true}, // Matariki
+		{"NZ", "", "2052-06-21", true},
+		{"NZ", "", "2053-06-21", false},
+		{"PL", "", "2024-12-24", false}, // a holiday since 2025
+		{"PL", "", "2025-12-24", true},
+		{"IT", "", "2025-10-04", false},
+		{"IT", "", "2026-10-04", true},
+		{"RO", "", "2027-01-07", true},
+		{"BR", "", "2026-11-20", true},
 	} {
 		h, err := holidaysOf(c.country, c.region)
 		if err != nil {
