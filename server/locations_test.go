@@ -126,6 +126,8 @@ func TestBadDetailsAreRefusedByName(t *testing.T) {
 		`{"position":{"latitude":0,"longitude":-181}}`:           "position.longitude",
 		`{"position":{"latitude":"0","longitude":0}}`:            "position.latitude",
 		`{"position":{"latitude":0,"longitude":0,"altitude":0}}`: "position.altitude",
+		`{"position":{}}`:                                             "position",
+		`{"position":{"latitude":3}}`:                                 "position",
 		`{"position":null}`:                                           "position",
 		`{"address":{"country":"France"}}`:                            "address.country",
 		`{"address":{"country":"XX"}}`:                                "address.country",

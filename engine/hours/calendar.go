@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	_ "time/tzdata" // a machine without zone files must not make hours unknown
@@ -79,8 +80,12 @@ var (
 
 // loadZone returns a time zone, parsed once.
 func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
+	switch {
+	case name == "" || name == "Local":
 		return nil, fmt.Errorf("no time zone %q", name) // to package time they are UTC and the machine's own
+	case name == "localtime" || name == "posixrules" || strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/"):
+		// Files that some machines have beside those of the data base. The last count leap seconds, so they are wrong by some.
+		return nil, fmt.Errorf("no time zone %q in the data base", name)
 	}
 	zonesMu.Lock()
 	defer zonesMu.Unlock()

@@ -43,13 +43,15 @@ func TestOracle(t *testing.T) {
 	patterns, probes := 0, 0
 	for ; lines.Scan(); patterns++ {
 		var c struct {
-			Zone, OSM string
-			Probes    []int
+			Zone, Country, OSM string
+			Probes             []int
 		}
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
 			t.Fatal(err)
 		}
-		calendar := compile(t, weekly(t, c.Zone, c.OSM))
+		s := weekly(t, c.Zone, c.OSM)
+		s.Country = c.Country
+		calendar := compile(t, s)
 		at := time.Unix(0, 0)
 		for i := 0; i < len(c.Probes); i += 3 {
 			at = at.Add(time.Duration(c.Probes[i]) * time.Minute)
@@ -75,7 +77,7 @@ func TestOracle(t *testing.T) {
 			}
 		}
 	}
-	if lines.Err() != nil || patterns < 400 || probes < 10_000 {
+	if lines.Err() != nil || patterns < 500 || probes < 40_000 {
 		t.Errorf("only %d patterns and %d probes: %v", patterns, probes, lines.Err())
 	}
 }

@@ -33,6 +33,10 @@ func TestWhatIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"time_zone":"Europe/Lutetia"}`:                                           `time_zone is "Europe/Lutetia"`,
 		`{"time_zone":"Local"}`:                                                    `time_zone is "Local"`,
+		`{"time_zone":"localtime"}`:                                                `time_zone is "localtime"`,
+		`{"time_zone":"posixrules"}`:                                               `time_zone is "posixrules"`,
+		`{"time_zone":"posix/Europe/Paris"}`:                                       `time_zone is "posix/Europe/Paris"`,
+		`{"time_zone":"right/Europe/Paris"}`:                                       `time_zone is "right/Europe/Paris"`,
 		`{"opening_hours":[{"days":["monday"],"closed":true}]}`:                    `time_zone is missing`,
 		`{"holiday_country":"XX"}`:                                                 `holiday_country is "XX", want a country whose holidays are known: AT, AU, BE`,
 		`{"holiday_country":"DE","holiday_region":"XX"}`:                           `holiday_region is "XX", want one of BB, BE, BW`,
