@@ -66,6 +66,8 @@ type Status struct {
 	// Opens, of a closed location, is the next instant at which it is open; zero where that is not within a year, or where
 	// a day of unknown hours comes first.
 	Opens time.Time
+	// Never is whether a closed location stays so for a year, as all of these days are known.
+	Never bool
 	// Until is an instant up to which, and not including it, all of this stays so.
 	Until time.Time
 }
@@ -318,7 +320,7 @@ func (c *Calendar) At(t time.Time) Status {
 			}
 		}
 	}
-	return Status{State: Closed, Until: c.nextDay(today, t)}
+	return Status{State: Closed, Never: true, Until: c.nextDay(today, t)}
 }
 
 // nextDay returns the midnight that ends a day, or a little after t where that is past, as it may be where clocks are put
