@@ -51,17 +51,25 @@ type Location struct {
 	Sequence uint64
 }
 
+// Check returns an InvalidError where a location is not one that PutLocation takes.
+func (l *Location) Check() error {
+	if err := checkName("location", l.ID); err != nil {
+		return err
+	}
+	if err := checkText("name", l.Name, TitleMax); err != nil {
+		return err
+	}
+	if l.Kind >= locationKindEnd {
+		return invalid("kind", uint8(l.Kind), "a known kind")
+	}
+	return nil
+}
+
 // PutLocation stores a location's record, all of it.
 func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	setDefault(&l.Kind, Store)
-	if err := checkName("location", l.ID); err != nil {
+	if err := l.Check(); err != nil {
 		return Location{}, err
-	}
-	if err := checkText("name", l.Name, TitleMax); err != nil {
-		return Location{}, err
-	}
-	if l.Kind >= locationKindEnd {
-		return Location{}, invalid("kind", uint8(l.Kind), "a known kind")
 	}
 	o, err := keyed(key, func(f *fingerprint) {
 		f.begin("location.put")

@@ -3,6 +3,7 @@ package hours
 import (
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -157,4 +158,27 @@ func FuzzSchedule(f *testing.F) {
 			t.Fatalf("%s is written as %s: %v", text, back, err)
 		}
 	})
+}
+
+func TestDatesOfSpecialDays(t *testing.T) {
+	for _, c := range []struct{ from, through, want string }{
+		{"2026-12-24", "", "[[2026-12-24 2026-12-24]]"},
+		{"2020-01-01", "2200-12-31", "[[2020-01-01 2200-12-31]]"},
+		{"--12-24", "", "[[2026-12-24 2026-12-24] [2027-12-24 2027-12-24]]"},
+		{"--12-24", "--01-02", "[[2025-12-24 2026-01-02] [2026-12-24 2027-01-02] [2027-12-24 2028-01-02]]"},
+		{"--02-29", "", "[]"},
+		{"--02-01", "--02-29", "[[2026-02-01 2026-02-28] [2027-02-01 2027-02-28]]"},
+		{"--02-29", "--03-02", "[[2026-03-01 2026-03-02] [2027-03-01 2027-03-02]]"},
+	} {
+		s := Special{From: date(c.from)}
+		if c.through != "" {
+			s.Through = date(c.through)
+		}
+		if got := fmt.Sprint(s.Dates(2026, 2027)); got != c.want {
+			t.Errorf("%s to %s: %s, want %s", c.from, c.through, got, c.want)
+		}
+	}
+	if got := fmt.Sprint((&Special{From: date("--02-29")}).Dates(2027, 2028)); got != "[[2028-02-29 2028-02-29]]" {
+		t.Error(got)
+	}
 }
