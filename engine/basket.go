@@ -297,31 +297,35 @@ func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
 		return out, false
 	}
 	if out.Complete = len(out.Missing) == 0; out.Complete {
-		out.Options = []Fulfilment{b.pickup(c, &status)}
+		if f, ok := b.pickup(c, &status); ok {
+			out.Options = []Fulfilment{f}
+		}
 	} else if f, ok := b.shipTo(c, out.Missing); ok {
 		out.Options = []Fulfilment{f}
 	}
 	return out, true
 }
 
-// pickup tells when a basket that is there can be collected.
-func (b *basket) pickup(c *candidate, status *hours.Status) Fulfilment {
+// pickup tells when a basket that is there can be collected, or false where it never can.
+func (b *basket) pickup(c *candidate, status *hours.Status) (Fulfilment, bool) {
 	ready := b.at.Add(c.preparation)
 	if status.State == hours.Open && (status.Closes.IsZero() || ready.Before(status.Closes)) {
-		return Fulfilment{Kind: PickupNow, ReadyAt: ready}
+		return Fulfilment{Kind: PickupNow, ReadyAt: ready}, true
 	}
-	return Fulfilment{Kind: PickupLater, ReadyAt: openFrom(c.place, ready)}
+	opens, ok := openFrom(c.place, ready)
+	return Fulfilment{Kind: PickupLater, ReadyAt: opens}, ok
 }
 
-// openFrom returns the first instant from t on at which a location is open, zero where its hours don't tell.
-func openFrom(p *place, t time.Time) time.Time {
+// openFrom returns the first instant from t on at which a location is open, zero where its hours don't tell, and false where
+// they tell that it stays closed.
+func openFrom(p *place, t time.Time) (time.Time, bool) {
 	switch s := p.calendar.At(t); s.State {
 	case hours.Open:
-		return t
+		return t, true
 	case hours.Closed:
-		return s.Opens
+		return s.Opens, !s.Never
 	}
-	return time.Time{}
+	return time.Time{}, true
 }
 
 // shipTo returns the fastest supplier that has all that a location lacks.
@@ -340,7 +344,8 @@ func (b *basket) shipTo(c *candidate, missing []BasketMissing) (Fulfilment, bool
 		}
 		if !slices.ContainsFunc(missing, func(m BasketMissing) bool { return !has(m) }) {
 			ready := b.at.Add(time.Duration(supplier.LeadTime)*time.Second + c.preparation)
-			return Fulfilment{Kind: ShipToStore, From: supplier.Location, ReadyAt: openFrom(c.place, ready)}, true
+			opens, ok := openFrom(c.place, ready)
+			return Fulfilment{Kind: ShipToStore, From: supplier.Location, ReadyAt: opens}, ok
 		}
 	}
 	return Fulfilment{}, false
@@ -370,19 +375,26 @@ func (b *basket) shipHome() (best *FoundLocation) {
 func (b *basket) missingEverywhere() (out []BasketMissing) {
 	e := b.e
 	within := b.in.Near.within()
+	none := NoLocation
+	e.eachNear(&b.in.Near, &b.in.Filter, func() {}, func(*place, hours.Status, Distance) bool {
+		none = NotStocked
+		return false
+	})
 	most := make([]BasketMissing, len(b.lines))
 	for i := range b.lines {
 		l := &b.lines[i]
-		m := BasketMissing{SKU: b.in.Lines[l.request].SKU, Requested: l.quantity, Reason: NotStocked}
+		m := BasketMissing{SKU: b.in.Lines[l.request].SKU, Requested: l.quantity, Reason: none}
 		if l.sku == 0 {
 			m.Reason = UnknownSKU
 		}
 		// What counts is the reason at the location that comes closest.
 		e.stock.Scan(l.sku, func(location uint32, view stock.Cell) bool {
 			p := e.locationOf(location)
-			if p == nil || !p.located || !b.in.Filter.matches(p) || b.from.Distance(&p.point.Vector) > within ||
-				b.in.Filter.Open && p.hoursAt(b.at, b.now).State != hours.Open {
+			if p == nil || !p.located || !b.in.Filter.matches(p) || b.from.Distance(&p.point.Vector) > within {
 				return true
+			}
+			if status := p.hoursAt(b.at, b.now); status.Never || b.in.Filter.Open && status.State != hours.Open {
+				return true // what is there can't be had
 			}
 			reason := reasonAgainst(&view, true, l.quantity)
 			if available := view.Available(); reason == 0 || m.Reason == NotStocked || available > m.Available {

@@ -11,6 +11,7 @@ import (
 
 	"onhand/engine"
 	"onhand/engine/enginetest"
+	"onhand/engine/hours"
 	"onhand/engine/internal/nearest"
 )
 
@@ -194,6 +195,50 @@ func TestBasketThatIsNowhere(t *testing.T) {
 		if text := fmt.Sprint(got.Missing); err != nil || text != c.want {
 			t.Errorf("%v: %v, %v, want %v", c.lines, text, err, c.want)
 		}
+	}
+}
+
+// What lies in a shop that stays closed can't be had, nor be sent there.
+func TestBasketInAShopThatIsClosedForGood(t *testing.T) {
+	db := enginetest.Open(t, engine.Options{})
+	never := hours.Schedule{Zone: "UTC", Special: []hours.Special{{
+		From: hours.Date{Year: 2020, Month: 1, Day: 1}, Through: hours.Date{Year: 2200, Month: 12, Day: 31}, Interval: hours.Interval{Closed: true},
+	}}}
+	perhaps := hours.Schedule{Zone: "UTC", Special: slices.Clone(never.Special)}
+	perhaps.Special[0].Through = hours.Date{Year: db.Now().Year(), Month: db.Now().Month(), Day: db.Now().Day()} // then unknown
+	suppliers := []engine.Supplier{{Location: "warehouse"}}
+	put(t, db, engine.Location{ID: "closed"}, engine.LocationDetails{Position: &engine.Position{}, Schedule: never, Suppliers: suppliers})
+	setOnHand(t, db, "tea", "closed", 5)
+	setOnHand(t, db, "pot", "closed", 1)
+	ask := func(radius float64, lines ...engine.BasketLine) string {
+		t.Helper()
+		got, err := db.Basket(&engine.BasketRequest{Lines: lines, Near: engine.Near{Radius: radius}, Limit: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprint(got.Available(), got.Missing)
+		for _, l := range got.Locations {
+			text += " " + answer1(l.ID, l.Complete, l.Options)
+		}
+		return text
+	}
+	if got, want := ask(0, engine.BasketLine{SKU: "tea", Quantity: 1}), "false [{tea 1 0 not_stocked}] closed complete true"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	put(t, db, engine.Location{ID: "perhaps"}, engine.LocationDetails{Position: &engine.Position{Latitude: 1}, Schedule: perhaps})
+	setOnHand(t, db, "tea", "perhaps", 5)
+	if got, want := ask(0, engine.BasketLine{SKU: "tea", Quantity: 1}), "true [] closed complete true perhaps complete true pickup_later "; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	put(t, db, engine.Location{ID: "warehouse", Kind: engine.Warehouse}, engine.LocationDetails{})
+	setOnHand(t, db, "pot", "warehouse", 1)
+	if got, want := ask(1000, engine.BasketLine{SKU: "pot", Quantity: 2}), "false [{pot 2 0 not_stocked}] closed complete false"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, err := db.Basket(&engine.BasketRequest{
+		Lines: []engine.BasketLine{{SKU: "tea", Quantity: 1}}, Near: engine.Near{Position: engine.Position{Latitude: -40}, Radius: 10}, Limit: 1,
+	}); err != nil || fmt.Sprint(got.Missing) != "[{tea 1 0 no_location}]" {
+		t.Errorf("where there is none: %+v, %v", got, err)
 	}
 }
 

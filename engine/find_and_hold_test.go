@@ -12,6 +12,7 @@ import (
 
 	"onhand/engine"
 	"onhand/engine/enginetest"
+	"onhand/engine/hours"
 )
 
 // street opens stores at one end of a street to the other, each a kilometre from the next.
@@ -176,5 +177,29 @@ func TestBadRequestsToFind(t *testing.T) {
 	}
 	if c, err := db.Availability("tea", "a"); err != nil || c.Held != 0 {
 		t.Errorf("%+v, %v: want nothing held", c, err)
+	}
+}
+
+// A closing that is less than the shortest hold away is no deadline any more: the next one is the first.
+func TestHoldUntilAClosingThatIsAllButHere(t *testing.T) {
+	db := enginetest.Open(t, engine.Options{})
+	osm, err := hours.ParseOSM("Mo-Su 08:00-18:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, db, engine.Location{ID: "a"}, engine.LocationDetails{Schedule: hours.Schedule{Zone: "UTC", Regular: osm}})
+	setOnHand(t, db, "tea", "a", 5)
+	closes := db.Now().UTC().Truncate(24 * time.Hour).Add((24 + 18) * time.Hour)
+	for _, c := range []struct {
+		left time.Duration
+		want time.Time
+	}{{time.Second, closes}, {time.Second - 1, closes.AddDate(0, 0, 1)}, {time.Millisecond, closes.AddDate(0, 0, 1)}} {
+		db.Clock.Advance(closes.Add(-c.left).Sub(db.Now()))
+		r, err := db.Reserve(&engine.ReserveRequest{
+			Lines: []engine.Line{{SKU: "tea", Location: "a", Quantity: 1}}, HoldUntil: &engine.HoldUntil{OpenDay: 1},
+		})
+		if err != nil || !r.Expires.Equal(c.want) {
+			t.Errorf("%v before closing: until %v, %v, want %v", c.left, r.Expires, err, c.want)
+		}
 	}
 }

@@ -40,14 +40,22 @@ func (e *Engine) closingDeadline(h *HoldUntil, lines []line, now int64) (int64, 
 	if p == nil {
 		return now + int64(e.options.DefaultHold), nil // it will be refused: there is no such location
 	}
-	at, err := p.calendar.DeadlineOfOpenDay(timeOf(now), h.OpenDay, h.Before)
+	// A deadline in less than HoldMin is no longer one, so the next open day is the first.
+	at, err := p.calendar.DeadlineOfOpenDay(timeOf(now).Add(HoldMin-1), h.OpenDay, h.Before)
 	if unknown := (*hours.UnknownError)(nil); errors.As(err, &unknown) {
 		return 0, &untoldError{*invalid("hold_until", "for a location whose "+unknown.Error(), "a location with opening hours").(*InvalidError), unknown}
 	}
 	if err != nil {
 		return 0, err
 	}
-	return deadlineAt(0, at, now)
+	if at.Sub(timeOf(now)) > HoldMax {
+		// Another location may be open sooner, so it is passed over like one whose hours don't tell.
+		return 0, &untoldError{
+			*invalid("hold_until", at.UTC().Format(time.RFC3339), fmt.Sprintf("a closing within %v from now", HoldMax)).(*InvalidError),
+			&hours.UnknownError{Why: "the open day is too far ahead"},
+		}
+	}
+	return at.UnixNano(), nil
 }
 
 // untoldError is an InvalidError that tells its cause.

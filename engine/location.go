@@ -53,22 +53,27 @@ type Location struct {
 	Sequence uint64
 }
 
+// Check returns an InvalidError where a location is not one that PutLocation takes.
+func (l *Location) Check() error {
+	if err := checkName("location", l.ID); err != nil {
+		return err
+	}
+	if err := checkText("name", l.Name, TitleMax); err != nil {
+		return err
+	}
+	if l.Kind >= locationKindEnd {
+		return invalid("kind", uint8(l.Kind), "a known kind")
+	}
+	if l.Kind == Transit {
+		return invalid("kind", l.Kind.String(), "store, warehouse, locker or pickup_point")
+	}
+	return checkNotReserved("location", l.ID)
+}
+
 // PutLocation stores a location's record, all of it.
 func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	setDefault(&l.Kind, Store)
-	if err := checkName("location", l.ID); err != nil {
-		return Location{}, err
-	}
-	if err := checkText("name", l.Name, TitleMax); err != nil {
-		return Location{}, err
-	}
-	if l.Kind >= locationKindEnd {
-		return Location{}, invalid("kind", uint8(l.Kind), "a known kind")
-	}
-	if l.Kind == Transit {
-		return Location{}, invalid("kind", l.Kind.String(), "store, warehouse, locker or pickup_point")
-	}
-	if err := checkNotReserved("location", l.ID); err != nil {
+	if err := l.Check(); err != nil {
 		return Location{}, err
 	}
 	o, err := keyed(key, func(f *fingerprint) {

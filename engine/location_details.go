@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/text/language"
 
 	"onhand/engine/hours"
@@ -48,6 +49,25 @@ type LocationDetails struct {
 type Position struct {
 	Latitude  float64 `json:"latitude"`  // −90 to 90
 	Longitude float64 `json:"longitude"` // −180 to 180
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. Half a position is none: what is left out must not be the equator.
+func (p *Position) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var in struct {
+		Latitude  *float64 `json:"latitude"`
+		Longitude *float64 `json:"longitude"`
+	}
+	if err := json.UnmarshalDecode(d, &in); err != nil {
+		return err
+	}
+	if in.Latitude == nil {
+		return &InvalidError{"position", "without latitude", "latitude and longitude in degrees"}
+	}
+	if in.Longitude == nil {
+		return &InvalidError{"position", "without longitude", "latitude and longitude in degrees"}
+	}
+	*p = Position{*in.Latitude, *in.Longitude}
+	return nil
 }
 
 // Address is a postal address by parts, as schema.org's PostalAddress has them; each at most AddressPartMax bytes.

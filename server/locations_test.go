@@ -126,6 +126,8 @@ func TestBadDetailsAreRefusedByName(t *testing.T) {
 		`{"position":{"latitude":0,"longitude":-181}}`:           "position.longitude",
 		`{"position":{"latitude":"0","longitude":0}}`:            "position.latitude",
 		`{"position":{"latitude":0,"longitude":0,"altitude":0}}`: "position.altitude",
+		`{"position":{}}`:                                             "position",
+		`{"position":{"latitude":3}}`:                                 "position",
 		`{"position":null}`:                                           "position",
 		`{"address":{"country":"France"}}`:                            "address.country",
 		`{"address":{"country":"XX"}}`:                                "address.country",
@@ -284,6 +286,14 @@ func TestFindAndHoldOverHTTP(t *testing.T) {
 	if !strings.Contains(got.body, `"location":"far","reason":"hours_unknown"`) {
 		t.Errorf("%s", got.body)
 	}
+	// So it is where the open day is too far ahead: six Mondays.
+	r.put("/v1/locations/everyday", `{"position":{"latitude":48,"longitude":2.04},"time_zone":"Europe/Paris","opening_hours":[{"days":["monday","tuesday","wednesday","thursday","friday","saturday","sunday"],"opens":"08:00","closes":"18:00"}]}`)
+	r.put("/v1/stock/S/everyday", `{"on_hand":5}`)
+	got = r.do("POST", "/v1/reservations", `{"lines":[{"sku":"S","quantity":1}],`+near+`,"hold_until":{"closing_of_open_day":6}}`)
+	if got.status != http.StatusCreated || !strings.Contains(got.body, `"location":"everyday","quantity":1`) || !strings.Contains(got.body, `"location":"near","reason":"hours_unknown"`) ||
+		!strings.Contains(got.body, `"expires_at":"2026-03-07T17:00:00Z"`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
 	if got := r.do("POST", "/v1/reservations", `{"lines":[{"sku":"S","quantity":1}],`+near+`,"radius_km":0.1,"kind":"store","services":["counter"],"open_at":"now"}`); !strings.Contains(got.body, `"no_location"`) {
 		t.Errorf("%s", got.body)
 	}
@@ -298,7 +308,7 @@ func TestFindAndHoldOverHTTP(t *testing.T) {
 		`{"lines":[{"sku":"S","location":"near","quantity":1}],"hold_until":{"closing_of_open_day":1,"minutes_before":1441}}`:                        "hold_until.minutes_before",
 		`{"lines":[{"sku":"S","location":"near","quantity":1}],"hold_until":{"closing_of_open_day":1},"expires_in":5}`:                               "hold_until",
 		`{"lines":[{"sku":"S","location":"near","quantity":1},{"sku":"S","location":"middle","quantity":1}],"hold_until":{"closing_of_open_day":1}}`: "hold_until",
-		`{"lines":[{"sku":"S","location":"near","quantity":1}],"hold_until":{"closing_of_open_day":6}}`:                                              "expires_at", // six Mondays are beyond 31 days
+		`{"lines":[{"sku":"S","location":"near","quantity":1}],"hold_until":{"closing_of_open_day":6}}`:                                              "hold_until", // six Mondays are beyond 31 days
 	} {
 		wantField(t, r.do("POST", "/v1/reservations", body), field)
 	}

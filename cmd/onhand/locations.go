@@ -69,7 +69,7 @@ func (c *importLocationsCommand) Run(s *streams) error {
 	bar.close()
 	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return a.Line - b.Line })
 	for _, row := range job.failed {
-		fmt.Fprintf(s.err, "%s:%d: %v\n", c.File, row.Line, row.Err)
+		fmt.Fprintf(s.err, "%s:%d: %v\n", filepath.Join(c.File, row.File), row.Line, row.Err)
 	}
 	verb := "stored"
 	if c.DryRun {

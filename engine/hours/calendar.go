@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	_ "time/tzdata" // a machine without zone files must not make hours unknown
@@ -65,6 +66,8 @@ type Status struct {
 	// Opens, of a closed location, is the next instant at which it is open; zero where that is not within a year, or where
 	// a day of unknown hours comes first.
 	Opens time.Time
+	// Never is whether a closed location stays so for a year, as all of these days are known.
+	Never bool
 	// Until is an instant up to which, and not including it, all of this stays so.
 	Until time.Time
 }
@@ -79,8 +82,12 @@ var (
 
 // loadZone returns a time zone, parsed once.
 func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
+	switch {
+	case name == "" || name == "Local":
 		return nil, fmt.Errorf("no time zone %q", name) // to package time they are UTC and the machine's own
+	case name == "localtime" || name == "posixrules" || strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/"):
+		// Files that some machines have beside those of the data base. The last count leap seconds, so they are wrong by some.
+		return nil, fmt.Errorf("no time zone %q in the data base", name)
 	}
 	zonesMu.Lock()
 	defer zonesMu.Unlock()
@@ -313,7 +320,7 @@ func (c *Calendar) At(t time.Time) Status {
 			}
 		}
 	}
-	return Status{State: Closed, Until: c.nextDay(today, t)}
+	return Status{State: Closed, Never: true, Until: c.nextDay(today, t)}
 }
 
 // nextDay returns the midnight that ends a day, or a little after t where that is past, as it may be where clocks are put

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rickar/cal/v2"
-	"github.com/rickar/cal/v2/ar"
+	"github.com/rickar/cal/v2/aa"
 	"github.com/rickar/cal/v2/at"
 	"github.com/rickar/cal/v2/au"
 	"github.com/rickar/cal/v2/be"
@@ -46,9 +46,11 @@ import (
 
 // holidayLists are the public holidays that github.com/rickar/cal knows, by country, or by country and region where it tells
 // them apart. Where each region has its own, as in Australia, the country by itself has none. Switzerland is left out: what
-// the library has of its cantons is not what they observe (Geneva without the Jeûne genevois, and with Corpus Christi).
+// the library has of its cantons is not what they observe (Geneva without the Jeûne genevois, and with Corpus Christi). So is
+// Argentina: there it has Good Friday on the Thursday, and moves none of those that are moved. What it lacks elsewhere is
+// in holidaysLacking.
 var holidayLists = map[string][]*cal.Holiday{
-	"AR": ar.Holidays, "AT": at.Holidays, "BE": be.Holidays, "BG": bg.Holidays, "BR": br.Holidays, "CA": ca.Holidays,
+	"AT": at.Holidays, "BE": be.Holidays, "BG": bg.Holidays, "BR": br.Holidays, "CA": ca.Holidays,
 	"CZ": cz.Holidays, "DE": de.Holidays, "DK": dk.Holidays, "ES": es.Holidays, "FR": fr.Holidays, "GB": gb.Holidays,
 	"GR": gr.Holidays, "HR": hr.Holidays, "IE": ie.Holidays, "IT": it.Holidays, "JP": jp.Holidays, "LT": lt.Holidays,
 	"LV": lv.Holidays, "MW": mw.Holidays, "NC": nc.Holidays, "NL": nl.Holidays, "NO": no.Holidays, "NZ": nz.Holidays,
@@ -63,6 +65,55 @@ var holidayLists = map[string][]*cal.Holiday{
 	"DE-RP": de.HolidaysRP, "DE-SH": de.HolidaysSH, "DE-SL": de.HolidaysSL, "DE-SN": de.HolidaysSN, "DE-ST": de.HolidaysST,
 	"DE-TH": de.HolidaysTH,
 }
+
+// What the library is made for is working days, so it leaves out holidays that are Sundays always; shops are closed on those
+// too. And some are newer than it is. Found by comparing with the npm package date-holidays, 2026 to 2028.
+var (
+	easter            = aa.Easter
+	pentecost         = aa.Pentecost
+	orthodoxEaster    = &cal.Holiday{Name: "Orthodox Easter", Julian: true, Func: cal.CalcEasterOffset}
+	orthodoxPentecost = &cal.Holiday{Name: "Orthodox Pentecost", Julian: true, Offset: 49, Func: cal.CalcEasterOffset}
+
+	holidaysLacking = map[string][]*cal.Holiday{
+		"AU-WA": {easter},
+		"BG":    {orthodoxEaster},
+		"BR":    {since(2024, time.November, 20, "Dia da Consciência Negra")},
+		"DK":    {easter, pentecost},
+		"GR":    {orthodoxEaster, orthodoxPentecost},
+		"IT":    {easter, since(2026, time.October, 4, "San Francesco")},
+		"LT":    {easter},
+		"NL":    {easter, pentecost},
+		"NO":    {easter, pentecost},
+		"NZ":    {{Name: "Matariki", StartYear: 2022, Func: matariki}},
+		"PL":    {easter, pentecost, since(2025, time.December, 24, "Wigilia")},
+		"RO":    {since(2024, time.January, 6, "Bobotează"), since(2024, time.January, 7, "Sfântul Ioan")},
+		"SE":    {easter, pentecost},
+	}
+)
+
+// since returns a holiday that is on one date from a year on.
+func since(year int, month time.Month, day int, name string) *cal.Holiday {
+	return &cal.Holiday{Name: name, StartYear: year, Month: month, Day: day, Func: cal.CalcDayOfMonth}
+}
+
+// matarikiDates are those of Te Kāhui o Matariki Public Holiday Act 2022, schedule 1, from 2022 to 2052, as month and day.
+// They follow the moon.
+var matarikiDates = [...]int{
+	624, 714, 628, 620, 710, 625, 714, 706, 621, 711, // 2022
+	702, 624, 707, 629, 718, 710, 625, 715, 706, 719, // 2032
+	711, 703, 624, 707, 629, 719, 703, 625, 715, 630, // 2042
+	621, // 2052
+}
+
+func matariki(_ *cal.Holiday, year int) time.Time {
+	if i := year - 2022; i >= 0 && i < len(matarikiDates) {
+		return time.Date(year, time.Month(matarikiDates[i]/100), matarikiDates[i]%100, 0, 0, 0, 0, cal.DefaultLoc)
+	}
+	return time.Time{}
+}
+
+// The library makes dates midnights of the machine's own time zone, some of which there are not.
+func init() { cal.DefaultLoc = time.UTC }
 
 // holidays are the public holidays of a country or region, worked out year by year.
 type holidays struct {
@@ -95,7 +146,7 @@ func holidaysOf(country, region string) (*holidays, error) {
 	defer holidaysMu.Unlock()
 	h := holidaysKnown[name]
 	if h == nil {
-		h = &holidays{list: list}
+		h = &holidays{list: slices.Concat(list, holidaysLacking[name])}
 		holidaysKnown[name] = h
 	}
 	return h, nil

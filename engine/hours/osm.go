@@ -11,15 +11,20 @@ import (
 // (ranges and lists, PH for public holidays) and hours (lists of intervals, overnight ones too), off or closed, or 24/7. A
 // later rule for a day takes the place of an earlier one. Anything else is refused by name, never guessed.
 //
+// A public holiday is a weekday too, so a later rule for weekdays takes the place of an earlier one for PH, on holidays that
+// fall on these. A Schedule can say that of all seven, but not of some: then it is refused. PH belongs into the last rule.
+//
 // It returns an Error, in the field opening_hours, with the byte at which the text was not understood.
 func ParseOSM(text string) ([]Regular, error) {
 	p := osmParser{text: text}
 	var rules [days][]Interval
+	var since sincePH
 	for {
 		p.space()
 		if p.at == len(p.text) && p.any {
 			break // a semicolon at the end is common
 		}
+		begin := p.at
 		of, intervals, err := p.rule()
 		if err != nil {
 			return nil, err
@@ -27,6 +32,7 @@ func ParseOSM(text string) ([]Regular, error) {
 		for _, d := range of {
 			rules[d] = intervals
 		}
+		since.rule(of, intervals, rules[PublicHoliday], begin)
 		p.any = true
 		p.space()
 		if p.at == len(p.text) {
@@ -36,8 +42,42 @@ func ParseOSM(text string) ([]Regular, error) {
 			return nil, p.refuse()
 		}
 	}
+	switch {
+	case since.all():
+		rules[PublicHoliday] = nil
+	case since.differs:
+		p.at = since.at
+		return nil, &Error{"opening_hours", fmt.Sprintf("%s at byte %d, after a rule for PH", p.word(), p.at),
+			"rules for PH last: on a holiday that is such a weekday the later rule counts"}
+	}
 	return regularOf(&rules), nil
 }
+
+// sincePH is what later rules have said of weekdays since the latest one for public holidays.
+type sincePH struct {
+	weekdays [PublicHoliday]bool
+	differs  bool // one has other hours than public holidays
+	at       int  // the first that has
+}
+
+func (s *sincePH) rule(of []Day, intervals, holiday []Interval, at int) {
+	if slices.Contains(of, PublicHoliday) {
+		*s = sincePH{}
+		return
+	}
+	if holiday == nil {
+		return
+	}
+	if !s.differs && !slices.EqualFunc(intervals, holiday, func(a, b Interval) bool { return same(&a, &b) }) {
+		s.differs, s.at = true, at
+	}
+	for _, d := range of {
+		s.weekdays[d] = true
+	}
+}
+
+// all reports whether every weekday was said again, so that nothing is left of the rule for public holidays.
+func (s *sincePH) all() bool { return !slices.Contains(s.weekdays[:], false) }
 
 // regularOf writes the intervals of each day as entries: one for each interval, with all the days that have it.
 func regularOf(rules *[days][]Interval) (out []Regular) {
@@ -75,18 +115,21 @@ var osmDays = map[string]Day{
 	"Mo": Monday, "Tu": Tuesday, "We": Wednesday, "Th": Thursday, "Fr": Friday, "Sa": Saturday, "Su": Sunday, "PH": PublicHoliday,
 }
 
-// refuse names what is not understood.
-func (p *osmParser) refuse() error {
+// word returns what stands where the parser is.
+func (p *osmParser) word() string {
 	rest := p.text[p.at:]
 	if end := strings.IndexAny(rest, " ,;"); end >= 0 {
 		rest = rest[:max(end, 1)]
 	}
 	if rest == "" {
-		rest = "the end"
-	} else {
-		rest = quote(rest)
+		return "the end"
 	}
-	return &Error{"opening_hours", fmt.Sprintf("%s at byte %d", rest, p.at),
+	return quote(rest)
+}
+
+// refuse names what is not understood.
+func (p *osmParser) refuse() error {
+	return &Error{"opening_hours", fmt.Sprintf("%s at byte %d", p.word(), p.at),
 		`weekdays and times such as "Mo-Fr 09:00-12:00,14:00-18:00; Sa 10:00-16:00; PH off", or 24/7`}
 }
 

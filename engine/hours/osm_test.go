@@ -43,13 +43,15 @@ func TestOracle(t *testing.T) {
 	patterns, probes := 0, 0
 	for ; lines.Scan(); patterns++ {
 		var c struct {
-			Zone, OSM string
-			Probes    []int
+			Zone, Country, OSM string
+			Probes             []int
 		}
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
 			t.Fatal(err)
 		}
-		calendar := compile(t, weekly(t, c.Zone, c.OSM))
+		s := weekly(t, c.Zone, c.OSM)
+		s.Country = c.Country
+		calendar := compile(t, s)
 		at := time.Unix(0, 0)
 		for i := 0; i < len(c.Probes); i += 3 {
 			at = at.Add(time.Duration(c.Probes[i]) * time.Minute)
@@ -75,7 +77,7 @@ func TestOracle(t *testing.T) {
 			}
 		}
 	}
-	if lines.Err() != nil || patterns < 400 || probes < 10_000 {
+	if lines.Err() != nil || patterns < 500 || probes < 40_000 {
 		t.Errorf("only %d patterns and %d probes: %v", patterns, probes, lines.Err())
 	}
 }
@@ -116,6 +118,14 @@ func TestParseOSM(t *testing.T) {
 		"Fr 18:00-24:00 open":               "fr 18:00-24:00",
 		"Mo closed":                         "mo closed",
 		"24/7; PH off":                      all + " 00:00-24:00; pu closed",
+		// What comes after PH counts on holidays too.
+		"PH off; Mo-Su 09:00-18:00":                    all + " 09:00-18:00",
+		"PH off; 24/7":                                 all + " 00:00-24:00",
+		"PH off; Mo-Fr 09:00-18:00; Sa,Su 10:00-12:00": "mo,tu,we,th,fr 09:00-18:00; sa,su 10:00-12:00",
+		"Mo-Fr 09:00-18:00; PH off; Sa,Su off":         "mo,tu,we,th,fr 09:00-18:00; sa,su,pu closed",
+		"Mo-Fr,PH 09:00-18:00; Sa 09:00-18:00":         "mo,tu,we,th,fr,sa,pu 09:00-18:00",
+		"PH off; Mo-Fr 09:00-18:00; PH,Su 10:00-12:00": "mo,tu,we,th,fr 09:00-18:00; su,pu 10:00-12:00",
+		"PH off; Mo-Su 09:00-18:00; Mo 08:00-18:00":    "mo 08:00-18:00; tu,we,th,fr,sa,su 09:00-18:00",
 	} {
 		got, err := ParseOSM(text)
 		if err != nil || describe(got) != want {
@@ -123,28 +133,31 @@ func TestParseOSM(t *testing.T) {
 		}
 	}
 	for text, at := range map[string]string{
-		"":                               `the end at byte 0`,
-		"Mo":                             `the end at byte 2`,
-		"Mo-":                            `the end at byte 3`,
-		"Mo-Fr 9-18":                     `"9-18" at byte 6`,
-		"Mo-Fr 09:00-18:00+":             `"+" at byte 17`,
-		"Mo-Fr 09:00+":                   `"+" at byte 11`,
-		"Jan-Mar Mo 09:00-18:00":         `"Jan-Mar" at byte 0`,
-		"Mo-Fr 09:00-18:00 \"by call\"":  `"\"by" at byte 18`,
-		"SH off":                         `"SH" at byte 0`,
-		"week 1-10 Mo off":               `"week" at byte 0`,
-		"Mo sunrise-sunset":              `"sunrise-sunset" at byte 3`,
-		"Mo 09:00-18:00 || Tu off":       `"||" at byte 15`,
-		"Mo 09:00-09:00":                 `"09:00" at byte 9`,
-		"Mo 00:00-00:00":                 `"00:00" at byte 9`,
-		"Mo 24:00-25:00":                 `"24:00-25:00" at byte 3`,
-		"Mo 09:00-33:01":                 `"33:01" at byte 9`,
-		"Mo 09:60-18:00":                 `"09:60-18:00" at byte 3`,
-		"Mo[1] 09:00-18:00":              `"[1]" at byte 2`,
-		"Mo-PH off":                      `"PH" at byte 3`,
-		"Mo 09:00-12:00, Tu 09:00-12:00": `"Tu" at byte 16`,
-		"Mo off; ; Tu off":               `";" at byte 8`,
-		"mo 09:00-12:00":                 `"mo" at byte 0`,
+		"":                                  `the end at byte 0`,
+		"Mo":                                `the end at byte 2`,
+		"Mo-":                               `the end at byte 3`,
+		"Mo-Fr 9-18":                        `"9-18" at byte 6`,
+		"Mo-Fr 09:00-18:00+":                `"+" at byte 17`,
+		"Mo-Fr 09:00+":                      `"+" at byte 11`,
+		"Jan-Mar Mo 09:00-18:00":            `"Jan-Mar" at byte 0`,
+		"Mo-Fr 09:00-18:00 \"by call\"":     `"\"by" at byte 18`,
+		"SH off":                            `"SH" at byte 0`,
+		"week 1-10 Mo off":                  `"week" at byte 0`,
+		"Mo sunrise-sunset":                 `"sunrise-sunset" at byte 3`,
+		"Mo 09:00-18:00 || Tu off":          `"||" at byte 15`,
+		"Mo 09:00-09:00":                    `"09:00" at byte 9`,
+		"Mo 00:00-00:00":                    `"00:00" at byte 9`,
+		"Mo 24:00-25:00":                    `"24:00-25:00" at byte 3`,
+		"Mo 09:00-33:01":                    `"33:01" at byte 9`,
+		"Mo 09:60-18:00":                    `"09:60-18:00" at byte 3`,
+		"Mo[1] 09:00-18:00":                 `"[1]" at byte 2`,
+		"Mo-PH off":                         `"PH" at byte 3`,
+		"Mo 09:00-12:00, Tu 09:00-12:00":    `"Tu" at byte 16`,
+		"Mo off; ; Tu off":                  `";" at byte 8`,
+		"mo 09:00-12:00":                    `"mo" at byte 0`,
+		"Mo-Sa,PH 09:00-18:00; Su off":      `"Su" at byte 22, after a rule for PH`,
+		"PH off; Su off; Mo-Fr 09:00-18:00": `"Mo-Fr" at byte 16, after a rule for PH`,
+		"Mo-Fr 09:00-18:00; PH 12:00-13:00; Sa 09:00-14:00": `"Sa" at byte 35, after a rule for PH`,
 	} {
 		_, err := ParseOSM(text)
 		var e *Error

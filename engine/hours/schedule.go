@@ -58,6 +58,37 @@ type Special struct {
 	Interval `json:",inline"`
 }
 
+// Dates returns the first and last date of each time that s comes in some years or goes on into the first of them, just one
+// where it is of one year. The 29th of February is there in leap years only; a range that begins or ends on it is then shorter
+// by a day.
+func (s *Special) Dates(firstYear, lastYear int) (out [][2]Date) {
+	if s.From.Year != 0 {
+		return [][2]Date{{s.From, s.last()}}
+	}
+	wraps := s.last().number() < s.From.number()
+	if wraps {
+		firstYear-- // it may have begun the year before
+	}
+	for year := firstYear; year <= lastYear; year++ {
+		from, through := s.From, s.last()
+		if from.Year, through.Year = year, year; wraps {
+			through.Year++
+		}
+		if from.Month == time.February && from.Day == 29 && !leap(from.Year) {
+			from.Month, from.Day = time.March, 1
+		}
+		if through.Month == time.February && through.Day == 29 && !leap(through.Year) {
+			through.Day = 28
+		}
+		if from.number() <= through.number() {
+			out = append(out, [2]Date{from, through})
+		}
+	}
+	return out
+}
+
+func leap(year int) bool { return time.Date(year, time.February, 29, 0, 0, 0, 0, time.UTC).Day() == 29 }
+
 // Error says what is wrong with a schedule.
 type Error struct {
 	Field string // path of the field, such as opening_hours[2].closes

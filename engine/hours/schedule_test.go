@@ -3,6 +3,7 @@ package hours
 import (
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,8 +34,12 @@ func TestWhatIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"time_zone":"Europe/Lutetia"}`:                                           `time_zone is "Europe/Lutetia"`,
 		`{"time_zone":"Local"}`:                                                    `time_zone is "Local"`,
+		`{"time_zone":"localtime"}`:                                                `time_zone is "localtime"`,
+		`{"time_zone":"posixrules"}`:                                               `time_zone is "posixrules"`,
+		`{"time_zone":"posix/Europe/Paris"}`:                                       `time_zone is "posix/Europe/Paris"`,
+		`{"time_zone":"right/Europe/Paris"}`:                                       `time_zone is "right/Europe/Paris"`,
 		`{"opening_hours":[{"days":["monday"],"closed":true}]}`:                    `time_zone is missing`,
-		`{"holiday_country":"XX"}`:                                                 `holiday_country is "XX", want a country whose holidays are known: AR, AT, AU`,
+		`{"holiday_country":"XX"}`:                                                 `holiday_country is "XX", want a country whose holidays are known: AT, AU, BE`,
 		`{"holiday_country":"DE","holiday_region":"XX"}`:                           `holiday_region is "XX", want one of BB, BE, BW`,
 		`{"holiday_country":"FR","holiday_region":"75"}`:                           `holiday_region is "75", want none`,
 		`{"holiday_country":"AU"}`:                                                 `holiday_region is missing, want one of ACT`,
@@ -98,6 +103,22 @@ func TestHolidays(t *testing.T) {
 		{"US", "", "2021-12-31", true},    // New Year 2022, observed the year before
 		{"AU", "VIC", "2026-11-03", true}, // Melbourne Cup
 		{"AU", "NSW", "2026-11-03", false},
+		{"IT", "", "2027-03-28", true}, // Easter Sunday
+		{"AU", "WA", "2027-03-28", true},
+		{"FR", "", "2027-03-28", false}, // none there
+		{"NO", "", "2027-05-16", true},  // Pentecost
+		{"GR", "", "2027-05-02", true},  // Easter, the Orthodox
+		{"GR", "", "2027-06-20", true},
+		{"GR", "", "2027-03-28", false},
+		{"NZ", "", "2027-06-25", true}, // Matariki
+		{"NZ", "", "2052-06-21", true},
+		{"NZ", "", "2053-06-21", false},
+		{"PL", "", "2024-12-24", false}, // a holiday since 2025
+		{"PL", "", "2025-12-24", true},
+		{"IT", "", "2025-10-04", false},
+		{"IT", "", "2026-10-04", true},
+		{"RO", "", "2027-01-07", true},
+		{"BR", "", "2026-11-20", true},
 	} {
 		h, err := holidaysOf(c.country, c.region)
 		if err != nil {
@@ -137,4 +158,27 @@ func FuzzSchedule(f *testing.F) {
 			t.Fatalf("%s is written as %s: %v", text, back, err)
 		}
 	})
+}
+
+func TestDatesOfSpecialDays(t *testing.T) {
+	for _, c := range []struct{ from, through, want string }{
+		{"2026-12-24", "", "[[2026-12-24 2026-12-24]]"},
+		{"2020-01-01", "2200-12-31", "[[2020-01-01 2200-12-31]]"},
+		{"--12-24", "", "[[2026-12-24 2026-12-24] [2027-12-24 2027-12-24]]"},
+		{"--12-24", "--01-02", "[[2025-12-24 2026-01-02] [2026-12-24 2027-01-02] [2027-12-24 2028-01-02]]"},
+		{"--02-29", "", "[]"},
+		{"--02-01", "--02-29", "[[2026-02-01 2026-02-28] [2027-02-01 2027-02-28]]"},
+		{"--02-29", "--03-02", "[[2026-03-01 2026-03-02] [2027-03-01 2027-03-02]]"},
+	} {
+		s := Special{From: date(c.from)}
+		if c.through != "" {
+			s.Through = date(c.through)
+		}
+		if got := fmt.Sprint(s.Dates(2026, 2027)); got != c.want {
+			t.Errorf("%s to %s: %s, want %s", c.from, c.through, got, c.want)
+		}
+	}
+	if got := fmt.Sprint((&Special{From: date("--02-29")}).Dates(2027, 2028)); got != "[[2028-02-29 2028-02-29]]" {
+		t.Error(got)
+	}
 }

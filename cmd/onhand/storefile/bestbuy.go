@@ -63,9 +63,11 @@ func readBestBuy(in io.Reader) iter.Seq[Row] {
 var bestBuyDay = regexp.MustCompile(`^(Mon|Tue|Wed|Thurs|Fri|Sat|Sun): (\d{1,2}(?::\d\d)?)-(\d{1,2}(?::\d\d)?)$`)
 
 // BestBuyHours reads hours such as "Mon: 10-9:30; Tue: 10-9:30; …". They are of twelve hours and don't say which: shops
-// open from six in the morning to five in the afternoon, and close after noon. "0-11:59" is round the clock.
+// open from six in the morning to five in the afternoon, and close after noon. "0-11:59" is round the clock. "12-11:59" may be
+// that as well, or from noon, so it is unknown.
 func BestBuyHours(text string) ([]hours.Regular, error) {
 	var rules []string
+	var unknown []hours.Day
 	for part := range strings.SplitSeq(text, ";") {
 		m := bestBuyDay.FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil {
@@ -76,10 +78,26 @@ func BestBuyHours(text string) ([]hours.Regular, error) {
 			rules = append(rules, day+" 00:00-24:00")
 			continue
 		}
+		if m[2] == "12" && m[3] == "11:59" {
+			parsed, err := hours.ParseOSM(day + " off")
+			if err != nil {
+				return nil, err
+			}
+			unknown = append(unknown, parsed[0].Days...)
+			continue
+		}
 		opens, closes := bestBuyTime(m[2], 6), bestBuyTime(m[3], 12)
 		rules = append(rules, day+" "+opens+"-"+closes)
 	}
-	return hours.ParseOSM(strings.Join(rules, "; "))
+	var week []hours.Regular
+	var err error
+	if len(rules) > 0 {
+		week, err = hours.ParseOSM(strings.Join(rules, "; "))
+	}
+	if len(unknown) > 0 {
+		week = append(week, hours.Regular{Days: unknown, Interval: hours.Interval{Unknown: true}})
+	}
+	return week, err
 }
 
 // bestBuyTime writes a time on 24 hours; an hour before morning is one of the afternoon.

@@ -2,6 +2,7 @@
 package storefile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -26,7 +27,8 @@ type Location struct {
 
 // Row is a location and where it stands, or why it can't be trusted.
 type Row struct {
-	Line     int // from 1; of an array, the place in it
+	File     string // in a directory of files
+	Line     int    // from 1; of an array, the place in it
 	Location Location
 	Err      error
 }
@@ -80,6 +82,12 @@ func Read(format, path string) iter.Seq[Row] {
 // check completes a row and finds out whether it can be trusted.
 func (r *Row) check(seen map[string]int) error {
 	l := &r.Location
+	if l.ID == "" {
+		return errors.New("id is missing, want 1 to 64 bytes")
+	}
+	if err := (&engine.Location{ID: l.ID, Name: l.Name}).Check(); err != nil {
+		return err
+	}
 	if before := seen[l.ID]; before > 0 {
 		return fmt.Errorf("id is %q, as in line %d already", l.ID, before)
 	}

@@ -43,6 +43,7 @@ func readFuel(dir string) iter.Seq[Row] {
 		}
 		defer file.Close()
 		for row, cells := range tableRows(file, "id", "latitude", "longitude", "cp", "adresse", "ville") {
+			row.File = "stations.csv"
 			if id := cells["id"]; row.Err == nil {
 				row.Location, row.Err = fuelStation(cells, week[id], services[id], closures[id])
 			}

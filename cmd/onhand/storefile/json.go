@@ -3,6 +3,7 @@ package storefile
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"onhand/engine"
+	"onhand/engine/hours"
 )
 
 // readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment.
@@ -27,7 +29,7 @@ func readNDJSON(in io.Reader) iter.Seq[Row] {
 				continue
 			}
 			row := Row{Line: n}
-			row.Err = json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true))
+			row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true)))
 			if !yield(row) {
 				return
 			}
@@ -41,9 +43,24 @@ func readNDJSON(in io.Reader) iter.Seq[Row] {
 // feature is a GeoJSON feature (RFC 7946) whose properties are those of a location.
 type feature struct {
 	Type       string    `json:"type"`
-	ID         any       `json:"id,omitzero"`
+	ID         featureID `json:"id,omitzero"`
 	Geometry   *geometry `json:"geometry"`
 	Properties Location  `json:"properties"`
+}
+
+// featureID is a string, or a number as it is written.
+type featureID string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (id *featureID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	token, err := d.ReadToken()
+	if err == nil && token.Kind() != '"' && token.Kind() != '0' && token.Kind() != 'n' {
+		return errors.New("an id is a string or a number")
+	}
+	if err == nil && token.Kind() != 'n' {
+		*id = featureID(token.String())
+	}
+	return err
 }
 
 type geometry struct {
@@ -103,14 +120,14 @@ func readGeoJSON(in io.Reader) iter.Seq[Row] {
 func fromFeature(text []byte) (Location, error) {
 	var f feature
 	if err := json.Unmarshal(text, &f); err != nil {
-		return Location{}, err
+		return Location{}, tellJSON(err)
 	}
 	if f.Type != "Feature" {
 		return Location{}, fmt.Errorf("type is %q, want Feature", f.Type)
 	}
 	l := f.Properties
-	if l.ID == "" && f.ID != nil {
-		l.ID = fmt.Sprint(f.ID)
+	if l.ID == "" {
+		l.ID = string(f.ID)
 	}
 	if g := f.Geometry; g != nil {
 		if g.Type != "Point" || len(g.Coordinates) < 2 {
@@ -119,4 +136,24 @@ func fromFeature(text []byte) (Location, error) {
 		l.Position = &engine.Position{Longitude: g.Coordinates[0], Latitude: g.Coordinates[1]}
 	}
 	return l, nil
+}
+
+// tellJSON says what is wrong with a row's JSON in the words of its writer.
+func tellJSON(err error) error {
+	semantic := (*json.SemanticError)(nil)
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	where := cmp.Or(string(semantic.JSONPointer), "it")
+	switch {
+	case errors.Is(err, json.ErrUnknownName):
+		return fmt.Errorf("there is no member %s", where)
+	case errors.As(semantic.Err, new(*engine.InvalidError)), errors.As(semantic.Err, new(*hours.Error)):
+		return fmt.Errorf("in %s: %w", where, semantic.Err)
+	}
+	kinds := map[jsontext.Kind]string{'{': "an object", '[': "an array", '"': "a string", '0': "a number", 't': "true", 'f': "false", 'n': "null"}
+	if kind, ok := kinds[semantic.JSONKind]; ok && semantic.Err == nil && semantic.GoType != nil {
+		return fmt.Errorf("%s is %s, which it can't be", where, kind)
+	}
+	return err
 }

@@ -78,12 +78,14 @@ func TestBestBuy(t *testing.T) {
 		{"id":8,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"by appointment"},
 		{"id":9,"name":"x","location":{"lat":0,"lon":0},"hours":"Mon: 10-9"},
 		{"id":10,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-10:75"},
-		{"id":7,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-9"}]`),
+		{"id":7,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-9"},
+		{"id":11,"name":"x","location":{"lat":40.7,"lon":-74},"hours":"Mon: 8-11:59; Tue: 12-11:59; Wed: 12-11:59"}]`),
 		`1: 7 "El Paso" 31.76,-106.4 America/Denver [monday] 10:00-21:30 [tuesday] 12:00-18:00 [wednesday] 13:00-17:30 [thursday] 09:00-12:00 [saturday] 00:00-24:00`,
 		`2: hours has "by appointment", want a day`,
 		`3: location is 0, 0`,
 		`4: opening_hours is "22:75"`,
-		`5: id is "7", as in line 1 already`)
+		`5: id is "7", as in line 1 already`,
+		`6: 11 "x" 40.7,-74 America/New_York [monday] 08:00-23:59 [tuesday wednesday] closed=false unknown=true`)
 	wantRows(t, read(t, "bestbuy", `{}`), `0: an array of stores is wanted`)
 }
 
@@ -115,6 +117,9 @@ func TestFuel(t *testing.T) {
 		`2: 1 "1 rue X, BOURG" 46.2,5.2 Europe/Paris [monday] 06:30-20:00 [tuesday] closed=true unknown=false [wednesday] closed=false unknown=true [thursday] closed=false unknown=true [friday] 00:00-24:00 2022-07-23/2022-12-31 closed=true`,
 		`3: 2 "2 rue X, BOURG" Europe/Paris 2009-02-01/2200-12-31 closed=true`,
 		`4: the position 59.8, -1.7 is not in mainland France`)
+	if rows[0].File != "stations.csv" {
+		t.Errorf("the rows are of %q", rows[0].File)
+	}
 	if got := rows[0].Location.Attributes["services"]; got != "Bar; Douches" {
 		t.Errorf("services %q", got)
 	}
@@ -189,7 +194,12 @@ func TestJSONLD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []*Location{full(), {ID: "w", Kind: "warehouse"}} {
+	late := full()
+	if late.Regular, err = hours.ParseOSM("Mo-Fr 10:00-24:00; Sa 00:00-24:00"); err != nil {
+		t.Fatal(err)
+	}
+	late.Special = []hours.Special{{From: hours.Date{Month: 2, Day: 29}, Interval: hours.Interval{Closed: true}}}
+	for _, l := range []*Location{full(), late, {ID: "w", Kind: "warehouse"}} {
 		if err := w.Write(l); err != nil {
 			t.Fatal(err)
 		}
@@ -200,17 +210,22 @@ func TestJSONLD(t *testing.T) {
 	var got struct {
 		Graph []map[string]any `json:"@graph"`
 	}
-	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || len(got.Graph) != 1 {
+	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || len(got.Graph) != 2 {
 		t.Fatalf("%s: %v", text.String(), err)
 	}
 	for _, want := range []string{
 		`"@type":"Store"`, `"telephone":"+33 1"`, `"postalCode":"007"`, `"dayOfWeek":["PublicHolidays"],"opens":"00:00"`,
 		`"closes":"02:00","dayOfWeek":["Friday","Saturday"],"opens":"22:00"`,
+		`"closes":"00:00","dayOfWeek":["Monday","Tuesday","Wednesday","Thursday","Friday"],"opens":"10:00"`,
+		`"closes":"23:59","dayOfWeek":["Saturday"],"opens":"00:00"`, `"validFrom":"2025-12-24","validThrough":"2026-01-02"`,
 		`"validFrom":"2026-12-24","validThrough":"2027-01-02"`, `"validFrom":"2027-12-24","validThrough":"2028-01-02"`,
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%s lacks %s", text.String(), want)
 		}
+	}
+	if strings.Contains(text.String(), "02-29") {
+		t.Errorf("%s has the 29th of February of years that have none", text.String())
 	}
 }
 
@@ -221,10 +236,19 @@ func TestWhatIsNoFileOfLocations(t *testing.T) {
 		`3: opening_hours is "9-18" at byte 6`, `4: blocked is "perhaps"`, `5: service is "teleport"`, `6: attributes: `)
 	wantRows(t, read(t, "csv", "id,colour\n"+"a,red\n"), `0: there is no column "colour"`)
 	wantRows(t, read(t, "ndjson", "{\"id\":\"a\"}\n\n{\"id\":\"b\",\"colour\":1}\n{\n{\"id\":\"c\",\"phone\":\"x\"}\n"),
-		`1: a ""`, `3: json: `, `4: jsontext: `, `5: phone is "x"`)
+		`1: a ""`, `3: there is no member /colour`, `4: jsontext: `, `5: phone is "x"`)
 	wantRows(t, read(t, "geojson", `{"type":"FeatureCollection","name":"x","features":[{"type":"Feature","id":17,"properties":{"name":"n"},"geometry":{"type":"Point","coordinates":[2.5,48,10]}},
 		{"type":"Feature","id":"l","properties":{},"geometry":{"type":"LineString","coordinates":[]}}, {"type":"X"}]}`),
 		`1: 17 "n" 48,2.5`, `2: geometry is a LineString`, `3: type is "X"`)
+	// What the server would refuse is told here already, so that a dry run knows it too.
+	wantRows(t, read(t, "ndjson", "{\"name\":\"x\"}\n{\"name\":\"y\"}\nnull\n[1]\n{\"id\":5}\n{\"id\":\""+strings.Repeat("x", 65)+"\"}\n"+
+		"{\"id\":\"a\\u0007\"}\n{\"id\":\"b\",\"name\":\""+strings.Repeat("x", 257)+"\"}\n{\"id\":\"c\",\"position\":{\"latitude\":3}}\n"+
+		"{\"id\":\"d\",\"opening_hours\":[{\"days\":[\"monday\"],\"opens\":\"9:00\"}]}\n"),
+		`1: id is missing`, `2: id is missing`, `3: id is missing`, `4: it is an array`, `5: /id is a number`, `6: location is "xxx`, `7: location is "a\a"`,
+		`8: name is "xxx`, `9: in /position: position is without longitude`, `10: in /opening_hours/0/opens: time of day is "9:00"`)
+	wantRows(t, read(t, "geojson", `{"features":[{"type":"Feature","id":12345678,"properties":null,"geometry":null},{"type":"Feature","id":1.50,"properties":{}},
+		{"type":"Feature","id":[],"properties":{}},{"type":"Feature","id":null,"properties":{"id":"x"}}]}`),
+		`1: 12345678 ""`, `2: 1.50 ""`, `3: `, `4: x ""`)
 	wantRows(t, read(t, "geojson", `[]`), `0: a FeatureCollection`)
 	wantRows(t, read(t, "geojson", `{"features":[{"type":"Feature"`), `0: a FeatureCollection`)
 }

@@ -102,7 +102,7 @@ func (w *tableWriter) Close() error {
 
 // toFeature makes a location a GeoJSON feature; one without a position has no geometry.
 func toFeature(l *Location) (any, error) {
-	f := feature{Type: "Feature", ID: l.ID, Properties: *l}
+	f := feature{Type: "Feature", ID: featureID(l.ID), Properties: *l}
 	if p := l.Position; p != nil {
 		f.Geometry = &geometry{"Point", []float64{p.Longitude, p.Latitude}}
 		f.Properties.Position = nil
@@ -115,7 +115,7 @@ type jsonObject = map[string]any
 
 // toStore makes a location a Store of schema.org, or nil where customers have no business there. What schema.org has no word
 // for is left out: days of unknown hours, and which services there are. Special days of every year are told for this year and
-// the next. Closed is from 00:00 to 00:00, as search engines read it.
+// the next, and those that go on into this one. Closed is from 00:00 to 00:00, as search engines read it.
 func toStore(l *Location, now time.Time) any {
 	if l.Kind == engine.Warehouse.String() {
 		return nil
@@ -153,25 +153,11 @@ func toStore(l *Location, now time.Time) any {
 	}
 	for i := range l.Special {
 		v := &l.Special[i]
-		for _, year := range []int{now.Year(), now.Year() + 1} {
-			spec := specification(&v.Interval)
-			if spec == nil {
-				continue
+		for _, dates := range v.Dates(now.Year(), now.Year()+1) {
+			if spec := specification(&v.Interval); spec != nil {
+				spec["validFrom"], spec["validThrough"] = dates[0].String(), dates[1].String()
+				special = append(special, spec)
 			}
-			from, through := v.From, v.Through
-			if through.IsZero() {
-				through = from
-			}
-			if from.Year == 0 {
-				wraps := through.Month < from.Month || through.Month == from.Month && through.Day < from.Day
-				if from.Year, through.Year = year, year; wraps {
-					through.Year++
-				}
-			} else if year != now.Year() {
-				continue
-			}
-			spec["validFrom"], spec["validThrough"] = from.String(), through.String()
-			special = append(special, spec)
 		}
 	}
 	if len(regular) > 0 {
@@ -195,8 +181,11 @@ func specification(v *hours.Interval) jsonObject {
 		return nil
 	case v.Opens != nil:
 		s["opens"], s["closes"] = v.Opens, v.Closes
-		if *v.Opens == 0 && *v.Closes == 24*60 {
-			s["closes"] = "23:59" // as schema.org writes round the clock
+		if *v.Closes == 24*60 {
+			s["closes"] = "00:00" // which is before it opens, so on the next day; few readers know 24:00
+			if *v.Opens == 0 {
+				s["closes"] = "23:59" // as schema.org writes round the clock
+			}
 		}
 	}
 	return s
