@@ -23,6 +23,8 @@ const (
 	// ReferenceMax and ChannelMax are the longest of these texts, in bytes.
 	ReferenceMax = 128
 	ChannelMax   = 32
+	// OwnerMax is the longest name of who asks for a reservation, in bytes.
+	OwnerMax = 64
 	// KeyMax is the longest idempotency key, in bytes.
 	KeyMax = 255
 )

@@ -34,6 +34,10 @@ type Options struct {
 	// Default 256 MiB.
 	CheckpointBytes int64
 
+	// HoldsPerReference and HoldsPerOwner are the most live reservations that there may be with the same reference, and of
+	// the same owner. Default 0: no limit. A lower limit than before ends nothing; it only refuses more.
+	HoldsPerReference, HoldsPerOwner int
+
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
 
@@ -105,6 +109,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("RetentionBytes", o.RetentionBytes, "0 or more")
 	case o.CheckpointBytes < 1<<16:
 		return o, invalid("CheckpointBytes", o.CheckpointBytes, "at least 64 KiB")
+	case o.HoldsPerReference < 0:
+		return o, invalid("HoldsPerReference", o.HoldsPerReference, "1 or more, or 0 for no limit")
+	case o.HoldsPerOwner < 0:
+		return o, invalid("HoldsPerOwner", o.HoldsPerOwner, "1 or more, or 0 for no limit")
 	}
 	return o, nil
 }

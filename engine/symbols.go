@@ -16,6 +16,7 @@ import (
 const (
 	symbolSKU      = 's'
 	symbolLocation = 'l'
+	symbolOwner    = 'k' // of reservations: an API key, mostly
 )
 
 func appendSymbol(dst []byte, kind byte, id uint32, name string) []byte {
@@ -39,6 +40,8 @@ func (e *Engine) applySymbol(note []byte, at uint64) error {
 	case symbolSKU:
 	case symbolLocation:
 		table = e.locations
+	case symbolOwner:
+		table = e.owners
 	default:
 		return fmt.Errorf("%w: a definition of kind %q", record.ErrCorrupt, note[0])
 	}
