@@ -32,8 +32,8 @@ const (
 type LimitError struct {
 	Limit     string // HoldsPerReference …
 	Max, Live int64
-	// Until is when the first of them ends if nobody extends it; zero where that is not known.
-	Until time.Time
+	// Wait is how long it takes until the first of them ends if nobody extends it; 0 where that is not known.
+	Wait time.Duration
 }
 
 func (e *LimitError) Error() string {
@@ -77,7 +77,7 @@ func (e *Engine) claimHold(reference string, owner uint32) (p holdPlaces, err er
 	if q := &e.limits.holdsPerReference; q.max > 0 && reference != "" {
 		if err := q.claim(e, reference); err != nil {
 			if limit, ok := err.(*LimitError); ok {
-				limit.Until = e.soonest(reference)
+				limit.Wait = e.soonest(reference)
 			}
 			return p, err
 		}
@@ -105,12 +105,12 @@ func (e *Engine) giveHold(p *holdPlaces) {
 // soonestMax is how many reservations are looked at for the first deadline among them.
 const soonestMax = 64
 
-// soonest returns the first deadline of the live reservations with a reference, or zero where they are too many to look at
-// for somebody who is being refused.
-func (e *Engine) soonest(reference string) (first time.Time) {
+// soonest returns how long it takes until the first of the live reservations with a reference ends, or 0 where they are too
+// many to look at for somebody who is being refused.
+func (e *Engine) soonest(reference string) (wait time.Duration) {
 	ids := e.reservations.FindReference(nil, []byte(reference))
 	if len(ids) > soonestMax {
-		return first
+		return 0
 	}
 	c := newCommand()
 	defer c.recycle()
@@ -119,11 +119,11 @@ func (e *Engine) soonest(reference string) (first time.Time) {
 		if e.readReservation(c, id) != nil || re.State != reservation.Held {
 			continue // it has just ended
 		}
-		if at := timeOf(re.Deadline); first.IsZero() || at.Before(first) {
-			first = at
+		if left := max(1, time.Duration(re.Deadline-e.clock.Now())); wait == 0 || left < wait {
+			wait = left
 		}
 	}
-	return first
+	return wait
 }
 
 // endDue ends what is past its deadline, whatever it is, until enough answers true. It reports what enough answers in the

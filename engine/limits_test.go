@@ -40,7 +40,7 @@ func TestSoManyAreLiveAndNoMore(t *testing.T) {
 	long.ExpiresIn = time.Hour
 	reserve(t, db, long)
 	_, err := db.Reserve(&engine.ReserveRequest{Lines: lamps(1), Reference: "anna", Owner: "elsewhere"})
-	wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 2, Live: 2, Until: enginetest.Start.Add(time.Minute)})
+	wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 2, Live: 2, Wait: time.Minute})
 
 	// Another reference, and none, are another matter; the owner has a limit of its own.
 	reserve(t, db, lamp("bo", "shop"))
@@ -103,7 +103,7 @@ func TestALimitIsNotRemembered(t *testing.T) {
 	sequence := db.Durable()
 	for range 2 {
 		_, err := db.Reserve(&second)
-		wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 1, Live: 1, Until: held.Expires})
+		wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 1, Live: 1, Wait: time.Minute})
 	}
 	if now := db.Durable(); now != sequence {
 		t.Errorf("a limit has made change %d", now)
@@ -160,7 +160,7 @@ func TestFindAndHoldHasTheSameLimits(t *testing.T) {
 		t.Errorf("it is of %q", held.Owner)
 	}
 	_, err := db.Reserve(r)
-	wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 1, Live: 1, Until: held.Expires})
+	wantLimit(t, err, engine.LimitError{Limit: engine.HoldsPerReference, Max: 1, Live: 1, Wait: time.Hour})
 }
 
 // TestOwnersAreBounded: a limit below nothing and a name without end are refused.
