@@ -138,6 +138,9 @@ func (a *auditor) held(sequence uint64, r *record.Record) (map[cellID]movement, 
 	if d := re.Deadline - r.Time; re.State != reservation.Held || d < int64(HoldMin) || d > int64(HoldMax) {
 		return nil, a.broken(sequence, "reservation %s is made %s and for %d ns", FormatID(re.ID), State(re.State), d)
 	}
+	if re.Owner > a.e.owners.Len() {
+		return nil, a.broken(sequence, "reservation %s is made for owner %d, who is not known", FormatID(re.ID), re.Owner)
+	}
 	moved := make(map[cellID]movement, len(re.Lines))
 	for i := range re.Lines {
 		l := &re.Lines[i]
@@ -169,6 +172,9 @@ func (a *auditor) changed(sequence uint64, r *record.Record) (map[cellID]movemen
 	if re.Deadline < a.before.Deadline || re.Deadline > a.before.Deadline && r.Kind != record.ReservationExtended {
 		return nil, a.broken(sequence, "reservation %s has its deadline moved from %s to %s",
 			FormatID(re.ID), timeOf(a.before.Deadline), timeOf(re.Deadline))
+	}
+	if re.Owner != a.before.Owner {
+		return nil, a.broken(sequence, "reservation %s goes from owner %d to %d", FormatID(re.ID), a.before.Owner, re.Owner)
 	}
 	if len(re.Lines) != len(a.before.Lines) {
 		return nil, a.broken(sequence, "reservation %s goes from %d to %d lines", FormatID(re.ID), len(a.before.Lines), len(re.Lines))
@@ -216,9 +222,11 @@ func (a *auditor) lines(sequence uint64, r *record.Record, expired bool) (map[ce
 	return moved, nil
 }
 
-// checkInvariants checks what must hold in any state: the units held in each cell are those of the live lines.
+// checkInvariants checks what must hold in any state: the units held in each cell are those of the live lines, and the
+// counts that limits rest on are those of the live reservations.
 func (e *Engine) checkInvariants() (findings []error) {
 	held := make(map[cellID]int64)
+	owners, references := make(map[uint32]int64), make(map[string]int64)
 	var r reservation.Reservation
 	seen := 0
 	for shard := range stock.Shards {
@@ -226,6 +234,8 @@ func (e *Engine) checkInvariants() (findings []error) {
 			e.reservations.Slot(shard, slot, &reservation.SlotPosition{}, math.MaxInt, func(ref uint32) {
 				seen++
 				e.reservations.Read(ref, &r)
+				owners[r.Owner]++
+				references[string(r.Reference)]++
 				for i := range r.Lines {
 					held[cellID{r.Lines[i].SKU, r.Lines[i].Location}] += int64(r.Lines[i].Open())
 				}
@@ -235,6 +245,7 @@ func (e *Engine) checkInvariants() (findings []error) {
 	if live := e.reservations.Stats().Live; int64(seen) != live {
 		findings = append(findings, fmt.Errorf("%w: %d reservations have a deadline set, %d are indexed", ErrBroken, seen, live))
 	}
+	findings = append(findings, e.checkCounts(owners, references)...)
 	for sku := range e.stock.SKUs() {
 		e.stock.ScanRaw(sku, func(location uint32, c stock.Cell) bool {
 			at := cellID{sku, location}
@@ -253,6 +264,26 @@ func (e *Engine) checkInvariants() (findings []error) {
 		}
 	}
 	return slices.Concat(findings, e.checkOrders(), e.checkTransit())
+}
+
+// checkCounts compares how many reservations are live by owner and by reference with what was counted anew.
+func (e *Engine) checkCounts(owners map[uint32]int64, references map[string]int64) (findings []error) {
+	for owner := uint32(1); owner <= e.owners.Len(); owner++ {
+		if have := e.reservations.CountOwner(owner); have != owners[owner] && len(findings) < findingsMax {
+			findings = append(findings, fmt.Errorf("%w: owner %q has %d live reservations and is counted with %d",
+				ErrBroken, e.owners.Name(owner), owners[owner], have))
+		}
+	}
+	for reference, live := range references {
+		if reference == "" || len(findings) >= findingsMax {
+			continue
+		}
+		if have := e.reservations.CountReference([]byte(reference)); have != live {
+			findings = append(findings, fmt.Errorf("%w: reference %q has %d live reservations and is indexed with %d",
+				ErrBroken, reference, live, have))
+		}
+	}
+	return findings
 }
 
 // findingsMax is how many broken invariants are reported before the rest is left out.

@@ -278,6 +278,9 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	for id := range e.locations.Through(w.end) {
 		w.symbol(symbolLocation, id+1, e.locations.Name(id+1))
 	}
+	for id := range e.owners.Through(w.end) {
+		w.symbol(symbolOwner, id+1, e.owners.Name(id+1))
+	}
 	w.flush()
 	if w.err != nil {
 		return w.err

@@ -44,13 +44,14 @@
 //     shard; a reservation is written under the locks of all its lines' shards and may be read under any one of them, and
 //     a transfer is moved under those of its SKUs, which never change.
 //     Every record is appended and applied under at least one, so who holds all of them sees a state between two changes.
-//  4. leaves, of which none is taken under another: the journal's open block, the symbol tables, the reservation indexes
-//     and lists, the lists of transfers, the windows, imports.
+//  4. the places claimed under a limit (limits.go), for a moment, and under them the reservation indexes only.
+//  5. leaves, of which none is taken under another: the journal's open block, the symbol tables, the reservation indexes
+//     and lists, the lists of orders and of transfers, the windows, imports.
 //
 // # Where things are
 //
 // One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import, move_transfer. One per
-// noun: sku, location, line, reservation, transfer, refusal. apply.go is the only way into the state; recover.go and checkpoint.go bring it
+// noun: sku, location, line, reservation, order, transfer, refusal. limits.go is how many reservations somebody may have; apply.go is the only way into the state; recover.go and checkpoint.go bring it
 // back, check.go and audit.go prove it. Under internal: stock (the cells), reservation (live reservations and their
 // deadlines), journal (Pebble), record (the codec of changes), window (what is remembered for a while), symbol, clock.
 package engine

@@ -31,6 +31,7 @@ type Engine struct {
 	// The state. Everything in it is changed in apply only.
 	skus         *symbol.Table
 	locations    *symbol.Table
+	owners       *symbol.Table
 	settings     chunked.List[atomic.Pointer[skuSettings]]
 	places       chunked.List[atomic.Pointer[place]]
 	stock        *stock.Map
@@ -48,6 +49,7 @@ type Engine struct {
 	orders       *orders
 
 	claims claims
+	limits limits
 	counts counts
 
 	diskFull   atomic.Bool
@@ -139,13 +141,14 @@ func newEngine(dir string, options Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{options: options, dir: dir, skus: symbol.New(), locations: symbol.New(), stock: new(stock.Map)}
+	e := &Engine{options: options, dir: dir, skus: symbol.New(), locations: symbol.New(), owners: symbol.New(), stock: new(stock.Map)}
 	e.reservations = reservation.New(stock.Shards, stock.ShardOf, e.stock)
 	e.answers.log = window.New(options.WindowAge, options.WindowKeys)
 	e.ended.log = window.New(options.WindowAge, options.WindowKeys)
 	e.imports.maxAge = options.WindowAge
 	e.orders = newOrders()
 	e.transfers.clear()
+	e.limits.init(e)
 	return e, nil
 }
 

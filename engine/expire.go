@@ -54,25 +54,33 @@ func (e *Engine) sweep(c *command) (next int64, err error) {
 	next = math.MaxInt64
 	for shard := range stock.Shards {
 		for e.reservations.NextDue(shard) <= e.clock.Now() {
-			// The journal may have more to do than it should; wait for it before taking a lock, not under it.
-			if err := e.log.Admit(); err != nil {
+			if err := e.sweepShard(c, shard); err != nil {
 				return 0, err
-			}
-			c.locks = stock.LockSet{}
-			c.locks.Add(shard)
-			c.ids = c.ids[:0]
-			e.stock.Lock(&c.locks)
-			e.expireShard(c, shard, e.clock.Now())
-			e.stock.Unlock(&c.locks)
-			for _, id := range c.ids {
-				if err := e.expire(id); err != nil {
-					return 0, err
-				}
 			}
 		}
 		next = min(next, e.reservations.NextDue(shard))
 	}
 	return next, nil
+}
+
+// sweepShard ends what is due in a shard, up to expireBatch. The caller holds no lock.
+func (e *Engine) sweepShard(c *command, shard int) error {
+	// The journal may have more to do than it should; wait for it before taking a lock, not under it.
+	if err := e.log.Admit(); err != nil {
+		return err
+	}
+	c.locks = stock.LockSet{}
+	c.locks.Add(shard)
+	c.ids = c.ids[:0]
+	e.stock.Lock(&c.locks)
+	e.expireShard(c, shard, e.clock.Now())
+	e.stock.Unlock(&c.locks)
+	for _, id := range c.ids {
+		if err := e.expire(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // expireShard ends what is due in a shard by now, up to expireBatch, as far as it lies in the shards of c.locks, which

@@ -1,9 +1,24 @@
 package engine
 
 import (
+	"errors"
+
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/stock"
 )
+
+// CheckInvariants checks what must hold in any state.
+func (e *Engine) CheckInvariants() error {
+	e.stock.Lock(&stock.AllShards)
+	defer e.stock.Unlock(&stock.AllShards)
+	return errors.Join(e.checkInvariants()...)
+}
+
+// CountLive returns how many reservations the limits count for a reference and for an owner.
+func (e *Engine) CountLive(reference, owner string) (withReference, ofOwner int64) {
+	id, _ := e.owners.Lookup(owner)
+	return e.reservations.CountReference([]byte(reference)), e.reservations.CountOwner(id)
+}
 
 // WatchDisk looks at the free space now, as the engine does every two seconds.
 func (e *Engine) WatchDisk() { e.watchDisk() }

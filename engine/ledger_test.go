@@ -218,7 +218,7 @@ func ofReservation(r engine.Reservation, err error) outcome {
 }
 
 func (c *caller) reserve(key string) *deed {
-	r := engine.ReserveRequest{Reference: key, Key: key, Partial: c.r.IntN(4) == 0, ExpiresIn: time.Duration(1+c.r.IntN(60)) * time.Second}
+	r := engine.ReserveRequest{Reference: key, Key: key, Owner: []string{"", c.name, "everyone"}[c.r.IntN(3)], Partial: c.r.IntN(4) == 0, ExpiresIn: time.Duration(1+c.r.IntN(60)) * time.Second}
 	if c.r.IntN(2) == 0 {
 		for i := range r.ID {
 			r.ID[i] = byte(c.r.Uint32())
@@ -354,6 +354,9 @@ func (v *view) verify(t testing.TB, db *enginetest.DB) {
 		}
 	}
 	db.Sweep()
+	if err := db.CheckInvariants(); err != nil {
+		t.Error(err)
+	}
 	onHand, held := all.cells(db.Now())
 	err := db.EachCell("", "", func(c *engine.Cell) error {
 		name := engine.CellName{SKU: c.SKU, Location: c.Location}

@@ -25,6 +25,8 @@ const (
 	ChannelMax   = 32
 	// ByMax is the longest text that says who did something, in bytes.
 	ByMax = 64
+	// OwnerMax is the longest name of who asks for a reservation, in bytes.
+	OwnerMax = 64
 	// KeyMax is the longest idempotency key, in bytes.
 	KeyMax = 255
 )

@@ -29,6 +29,7 @@ var (
 	modelSKUs      = []string{"lamp", "tea", "cup", "no such sku"}
 	modelLocations = []string{"lyon", "nice", "no such place"}
 	modelIDs       = []engine.ID{{1}, {2}, {3}}
+	modelNames     = []string{"", "", "anna", "bo"} // references and owners
 	modelKeys      = []string{"", "", "k1", "k2", "k3", "k4"}
 )
 
@@ -63,6 +64,7 @@ func errorText(err error) string {
 	var state *engine.StateError
 	var mismatch *engine.SequenceError
 	var inUse *engine.InUseError
+	var limit *engine.LimitError
 	switch {
 	case errors.As(err, &unknown):
 		return "unknown " + unknown.Kind
@@ -74,6 +76,8 @@ func errorText(err error) string {
 		return "in use"
 	case errors.Is(err, engine.ErrKeyReused):
 		return "key reused"
+	case errors.As(err, &limit):
+		return fmt.Sprintf("limit: %s, %d of %d", limit.Limit, limit.Live, limit.Max)
 	case errors.As(err, &refused):
 		return "refused: " + refusalText(refused.Lines)
 	}
@@ -138,12 +142,15 @@ func same(t *rapid.T, what, engine, model string) {
 func (p *pair) reserve(t *rapid.T) {
 	r := engine.ReserveRequest{
 		Lines: drawLines(t, false, 1, 5), Partial: rapid.Bool().Draw(t, "partial"), Key: drawKey(t),
+		Reference: rapid.SampledFrom(modelNames).Draw(t, "reference"),
 	}
 	seconds := rapid.SampledFrom([]int64{0, 1, 2, 5, 60}).Draw(t, "seconds")
 	r.ExpiresIn = time.Duration(seconds) * time.Second
 	if r.Key == "" && rapid.Bool().Draw(t, "chooses an id") {
 		r.ID = rapid.SampledFrom(modelIDs).Draw(t, "id")
 	}
+	request := fmt.Sprintf("reserve %+v", r) // whoever asks: a retry may come from another owner
+	r.Owner = rapid.SampledFrom(modelNames).Draw(t, "owner")
 	got, err := p.db.Reserve(&r)
 	id := got.ID
 	key := r.Key
@@ -151,9 +158,9 @@ func (p *pair) reserve(t *rapid.T) {
 		id, key = r.ID, "id "+engine.FormatID(r.ID)
 	}
 	p.model.expire()
-	want := p.model.once(key, fmt.Sprintf("reserve %+v", r), func() (string, bool) {
-		answer := p.model.reserve(id, r.Lines, seconds, r.Partial)
-		return answer, r.Key != "" || !strings.HasPrefix(answer, "refused")
+	want := p.model.once(key, request, func() (string, bool) {
+		answer := p.model.reserve(id, &r, seconds)
+		return answer, !strings.HasPrefix(answer, "limit") && (r.Key != "" || !strings.HasPrefix(answer, "refused"))
 	})
 	same(t, fmt.Sprintf("reserve %+v", r), reservationText(got, err), want)
 }
@@ -410,8 +417,12 @@ func (p *pair) check(t *rapid.T) {
 			same(t, fmt.Sprint(name), got, p.model.cellText(name))
 		}
 	}
-	for id := range p.model.holds {
+	if err := p.db.CheckInvariants(); err != nil {
+		t.Fatal(err)
+	}
+	for id, h := range p.model.holds {
 		r, err := p.db.Reservation(id)
+		same(t, "reference and owner of "+engine.FormatID(id), r.Reference+", "+r.Owner, h.reference+", "+h.owner)
 		same(t, "reservation "+engine.FormatID(id), reservationText(r, err), p.model.holdText(id))
 	}
 	var listed []engine.ID
@@ -478,7 +489,12 @@ func (p *pair) checkFeed(t *rapid.T) {
 // TestTheEngineDoesWhatTheModelDoes tells both the same, thousands of things in all, with restarts and crashes between.
 func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := &pair{db: enginetest.Open(t, engine.Options{}), model: newNaive(enginetest.Start)}
+		limits := engine.Options{
+			HoldsPerReference: rapid.SampledFrom([]int{0, 1, 2}).Draw(rt, "holds per reference"),
+			HoldsPerOwner:     rapid.SampledFrom([]int{0, 1, 3}).Draw(rt, "holds per owner"),
+		}
+		p := &pair{db: enginetest.Open(t, limits), model: newNaive(enginetest.Start)}
+		p.model.limits = limits
 		defer p.db.Close()
 		often := func(action func(*rapid.T), names ...string) map[string]func(*rapid.T) {
 			all := make(map[string]func(*rapid.T))

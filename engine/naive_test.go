@@ -22,6 +22,7 @@ type naive struct {
 	// answers are by key, or by the id that a caller has chosen.
 	answers map[string]naiveAnswer
 	imports map[string]int // rows carried out
+	limits  engine.Options // those of it that are limits
 }
 
 type naiveCell struct {
@@ -30,9 +31,10 @@ type naiveCell struct {
 }
 
 type naiveHold struct {
-	state    engine.State
-	deadline time.Time
-	lines    []engine.ReservationLine
+	reference, owner string
+	state            engine.State
+	deadline         time.Time
+	lines            []engine.ReservationLine
 }
 
 type naiveAnswer struct{ request, answer string }
@@ -169,7 +171,31 @@ func (n *naive) sums(lines []engine.Line) (out []engine.Line) {
 	return out
 }
 
-func (n *naive) reserve(id engine.ID, lines []engine.Line, seconds int64, partial bool) string {
+// limit returns the limit that another reservation with a reference, of an owner, would break.
+func (n *naive) limit(reference, owner string) string {
+	withReference, ofOwner := 0, 0
+	for _, h := range n.holds {
+		if h.state == engine.Held && reference != "" && h.reference == reference {
+			withReference++
+		}
+		if h.state == engine.Held && owner != "" && h.owner == owner {
+			ofOwner++
+		}
+	}
+	if most := n.limits.HoldsPerReference; most > 0 && withReference >= most {
+		return fmt.Sprintf("limit: holds_per_reference, %d of %d", withReference, most)
+	}
+	if most := n.limits.HoldsPerOwner; most > 0 && ofOwner >= most {
+		return fmt.Sprintf("limit: holds_per_owner, %d of %d", ofOwner, most)
+	}
+	return ""
+}
+
+func (n *naive) reserve(id engine.ID, r *engine.ReserveRequest, seconds int64) string {
+	if limit := n.limit(r.Reference, r.Owner); limit != "" {
+		return limit
+	}
+	lines, partial := r.Lines, r.Partial
 	var granted []engine.ReservationLine
 	var refused []string
 	for _, l := range n.sums(lines) {
@@ -198,7 +224,7 @@ func (n *naive) reserve(id engine.ID, lines []engine.Line, seconds int64, partia
 	if seconds > 0 {
 		hold = time.Duration(seconds) * time.Second
 	}
-	n.holds[id] = &naiveHold{engine.Held, n.now.Add(hold), granted}
+	n.holds[id] = &naiveHold{r.Reference, r.Owner, engine.Held, n.now.Add(hold), granted}
 	text := n.holdText(id)
 	if len(refused) > 0 {
 		text += " without " + strings.Join(refused, "; ")

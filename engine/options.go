@@ -43,6 +43,9 @@ type Options struct {
 	// so many others have ended since, whichever comes first. Default 60 days and 1,000,000. An order takes about half a kilobyte.
 	OrderRetention time.Duration
 	OrdersKept     int
+	// HoldsPerReference and HoldsPerOwner are the most live reservations that there may be with the same reference, and of
+	// the same owner. Default 0: no limit. A lower limit than before ends nothing; it only refuses more.
+	HoldsPerReference, HoldsPerOwner int
 
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
@@ -127,6 +130,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("OrdersKept", o.OrdersKept, "1,000 to 100,000,000")
 	case o.CheckpointBytes < 1<<16:
 		return o, invalid("CheckpointBytes", o.CheckpointBytes, "at least 64 KiB")
+	case o.HoldsPerReference < 0:
+		return o, invalid("HoldsPerReference", o.HoldsPerReference, "1 or more, or 0 for no limit")
+	case o.HoldsPerOwner < 0:
+		return o, invalid("HoldsPerOwner", o.HoldsPerOwner, "1 or more, or 0 for no limit")
 	}
 	return o, nil
 }

@@ -62,7 +62,7 @@ func (e *Engine) recover() (last int64, err error) {
 
 // adopt takes over the state of another engine.
 func (e *Engine) adopt(from *Engine) {
-	e.skus, e.locations, e.stock, e.reservations = from.skus, from.locations, from.stock, from.reservations
+	e.skus, e.locations, e.owners, e.stock, e.reservations = from.skus, from.locations, from.owners, from.stock, from.reservations
 	e.answers, e.ended, e.orders = from.answers, from.ended, from.orders
 	for id := range e.settings.Len() {
 		e.settings.At(id).Store(nil)

@@ -50,6 +50,8 @@ type Reservation struct {
 	Expires   time.Time
 	Channel   string
 	Reference string
+	// Owner is who asked for it, "" = nobody in particular.
+	Owner string
 	// Refused are, in the answer to a request for partial fulfilment, the lines that were not granted in full.
 	Refused []Refusal
 	// PassedOver are, in the answer to a request that had its location found, the nearer locations, each with a line that
@@ -74,6 +76,7 @@ func (e *Engine) reservationInto(r *reservation.Reservation, lines []Reservation
 	out := Reservation{
 		ID: r.ID, State: State(r.State), Created: timeOf(r.Created), Expires: timeOf(r.Deadline),
 		Channel: string(r.Channel), Reference: string(r.Reference), Sequence: r.Sequence,
+		Owner: e.owners.Name(r.Owner),
 		Lines: slices.Grow(lines, len(r.Lines))[:len(r.Lines)],
 	}
 	for i := range r.Lines {

@@ -31,14 +31,17 @@ type ReserveRequest struct {
 	Partial bool
 	// Channel and Reference are the caller's own, at most ChannelMax and ReferenceMax bytes.
 	Channel, Reference string
-	// Key is the idempotency key, if any. A refusal under a key is remembered like any other answer.
+	// Owner is who asks, at most OwnerMax bytes: the id of an API key, or whatever else there are not too many of, as none
+	// is ever forgotten. It serves Options.HoldsPerOwner. A retry may have another one than the first attempt.
+	Owner string
+	// Key is the idempotency key, if any. A refusal under a key is remembered like any other answer, but for a LimitError.
 	Key string
 
 	order *PlaceOrderRequest // that is placed on what is held, in the same change
 }
 
 // Reserve holds every line of a request, or, with Partial, as much as is available, until a deadline. It returns a
-// RefusedError where it can't.
+// RefusedError where it can't, and a LimitError where as many reservations are live as Options allow.
 func (e *Engine) Reserve(r *ReserveRequest) (Reservation, error) {
 	out, basis, err := e.reserve(r, newID(e.clock.Now()), nil)
 	if failed := e.settle(basis); failed != nil {
@@ -138,6 +141,13 @@ func (e *Engine) reserveOnce(c *command, r *ReserveRequest, id ID, o *once) (bas
 			return last, err
 		}
 	}
+	owner := e.internOwner(r.Owner)
+	places, err := e.claimHold(r.Reference, owner)
+	if err != nil {
+		return e.log.Appended(), err // it rests on all that is live
+	}
+	defer e.giveHold(&places)
+	c.rec.Reservation.Owner = owner
 	if r.Find != nil {
 		return e.reserveNearest(c, r, id, o)
 	}
@@ -205,6 +215,9 @@ func (r *ReserveRequest) check() (o once, err error) {
 		return o, err
 	}
 	if err := checkText("reference", r.Reference, ReferenceMax); err != nil {
+		return o, err
+	}
+	if err := checkText("owner", r.Owner, OwnerMax); err != nil {
 		return o, err
 	}
 	if r.ExpiresIn != 0 && !r.ExpiresAt.IsZero() {

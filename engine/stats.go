@@ -19,6 +19,8 @@ type Stats struct {
 	// Changes counts the changes made since the start, by kind, and Refused the refused lines, by reason.
 	Changes map[ChangeKind]int64
 	Refused map[Reason]int64
+	// Limited counts the requests refused by a limit since the start, by limit.
+	Limited map[string]int64
 	// Answers and Ended are the answers remembered for retries, and the ended reservations kept readable; their reach is
 	// how far back they go.
 	Answers, Ended           int
@@ -52,11 +54,12 @@ func (e *Engine) Stats() Stats {
 		LiveReservations: live.Live,
 		LiveOrders:       e.orders.live.Load(), Orders: e.orders.byID.Size(), OrderMoves: make(map[OrderMove]int64),
 		Changes: make(map[ChangeKind]int64), Refused: make(map[Reason]int64),
+		Limited: e.limits.refused(),
 		Answers: answers.Count, Ended: ended.Count,
 		AnswersReach: e.reach(answers.Oldest, now), EndedReach: e.reach(ended.Oldest, now),
 		Memory: MemoryStats{
 			Cells: cells.Bytes, Reservations: live.Bytes, Answers: answers.Bytes, Ended: ended.Bytes,
-			Names: e.skus.Bytes() + e.locations.Bytes(), Journal: int64(e.log.MemoryBytes()),
+			Names: e.skus.Bytes() + e.locations.Bytes() + e.owners.Bytes(), Journal: int64(e.log.MemoryBytes()),
 		},
 		JournalBytes: e.log.DiskBytes(),
 		ClockOffset:  time.Duration(e.clockDrift.Load()),

@@ -17,7 +17,8 @@ const (
 	symbolSKU      = 's'
 	symbolLocation = 'l'
 
-	factOrder = 'o' // tells what an order adds to the digest from what names do
+	factOrder   = 'o' // tells what an order adds to the digest from what names do
+	symbolOwner = 'k' // of reservations: an API key, mostly
 )
 
 func appendSymbol(dst []byte, kind byte, id uint32, name string) []byte {
@@ -41,6 +42,8 @@ func (e *Engine) applySymbol(note []byte, at uint64) error {
 	case symbolSKU:
 	case symbolLocation:
 		table = e.locations
+	case symbolOwner:
+		table = e.owners
 	default:
 		return fmt.Errorf("%w: a definition of kind %q", record.ErrCorrupt, note[0])
 	}

@@ -155,6 +155,7 @@ var (
 	descChanges        = desc("onhand_changes_total", "Changes made since the start, by kind.", "kind")
 	descReservations   = desc("onhand_reservations_total", "What became of reservations since the start, by outcome. Refusals are counted by line, in onhand_refused_lines_total.", "outcome")
 	descRefused        = desc("onhand_refused_lines_total", "Lines of reservations that were refused since the start, by reason.", "reason")
+	descLimited        = desc("onhand_limit_refusals_total", "Reservations refused since the start because as many were live as a limit allows, by limit.", "limit")
 	descHolds          = desc("onhand_holds_live", "Live reservations.")
 	descSKUs           = desc("onhand_skus", "SKUs known.")
 	descLocations      = desc("onhand_locations", "Locations known, deleted ones included.")
@@ -216,6 +217,9 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range st.Refused {
 		count(descRefused, n, reason.String())
+	}
+	for limit, n := range st.Limited {
+		count(descLimited, n, limitName(limit))
 	}
 	gauge(descHolds, float64(st.LiveReservations))
 	gauge(descSKUs, float64(st.SKUs))

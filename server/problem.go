@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/valyala/fasthttp"
@@ -58,6 +60,7 @@ func problemOf(err error) *problem {
 		ordered  *engine.OrderedError
 		code     *engine.CodeError
 		transfer *engine.TransferStateError
+		limit    *engine.LimitError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -130,6 +133,8 @@ func problemOf(err error) *problem {
 				return fmt.Appendf(dst, `,"cells":%d,"reservations":%d,"orders":%d,"transfers":%d`, inUse.Cells, inUse.Reservations, inUse.Orders, inUse.Transfers)
 			},
 		}
+	case errors.As(err, &limit):
+		return limitReached(limit)
 	case errors.Is(err, engine.ErrKeyReused):
 		return &problem{
 			status: fasthttp.StatusUnprocessableEntity, kind: "key-reused",
@@ -206,6 +211,22 @@ func codeProblem(code *engine.CodeError) *problem {
 	}
 	return p
 }
+
+// limitReached is a 429 that names the limit, and says how long to wait where that is known.
+func limitReached(limit *engine.LimitError) *problem {
+	name := limitName(limit.Limit)
+	return &problem{
+		status: fasthttp.StatusTooManyRequests, kind: "limit-reached", title: "So many are live already",
+		detail:     fmt.Sprintf("%s is %d, and %d are live; nothing was changed", name, limit.Max, limit.Live),
+		retryAfter: int((limit.Wait + time.Second - 1) / time.Second),
+		extend: func(dst []byte) []byte {
+			return fmt.Appendf(dst, `,"limit":%q,"max":%d,"live":%d`, name, limit.Max, limit.Live)
+		},
+	}
+}
+
+// limitName returns a limit's name as the HTTP interface writes it: what the engine calls an owner is an API key here.
+func limitName(limit string) string { return strings.Replace(limit, "_per_owner", "_per_key", 1) }
 
 // invalidField is a 400 that names the field, what it held, and what is allowed.
 func invalidField(field, value, want string) *problem {

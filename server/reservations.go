@@ -108,6 +108,7 @@ func (s *Server) postReservation(c *call) error {
 	if err != nil {
 		return err
 	}
+	request.Owner = c.principal
 	r, err := s.engine.Reserve(&request)
 	if err != nil {
 		return err
@@ -152,6 +153,7 @@ func (s *Server) postReservationBatch(c *call) error {
 			problems[i] = err
 			continue
 		}
+		request.Owner = c.principal
 		requests = append(requests, request)
 	}
 	results := s.engine.ReserveBatch(nil, requests)

@@ -44,6 +44,8 @@ type serveCommand struct {
 	ReadTimeout         time.Duration `help:"How long a request may take to arrive." default:"10s" group:"Limits"`
 	WriteTimeout        time.Duration `help:"How long an answer may take to be sent; a stream, each part of it." default:"30s" group:"Limits"`
 	IdleTimeout         time.Duration `help:"How long a connection is kept without a request." default:"2m" group:"Limits"`
+	HoldsPerReference   int           `help:"Most live reservations with the same reference; 0 for no such limit." default:"0" group:"Limits"`
+	HoldsPerKey         int           `help:"Most live reservations made with the same API key; 0 for no such limit." default:"0" group:"Limits"`
 	Writes              int           `help:"Writes under way at a time." default:"4096" group:"Limits"`
 	WriteQueue          int           `help:"Writes that may wait for a place." default:"8192" group:"Limits"`
 	QueueTimeout        time.Duration `help:"How long they may wait." default:"1s" group:"Limits"`
@@ -107,6 +109,7 @@ func (c *serveCommand) Run(s *streams) error {
 		DefaultHold: c.DefaultHold, WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
 		TransferRetention: time.Duration(c.TransferRetention),
 		RetentionAge:      time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
+		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
 		Log: log, Observe: metrics.Observer(), Fatal: fatal(s),
 	})
 	if err != nil {

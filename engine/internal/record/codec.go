@@ -173,10 +173,20 @@ func appendCell(dst []byte, c *Cell) []byte {
 	return dst
 }
 
-// AppendReservation encodes a reservation behind dst: state, id, times, sequences, text, lines.
+// hasOwner, in the byte of a reservation's state, says that its owner follows the id.
+const hasOwner = 0x80
+
+// AppendReservation encodes a reservation behind dst: state, id, owner if it has one, times, sequences, text, lines.
 func AppendReservation(dst []byte, r *reservation.Reservation) []byte {
-	dst = append(dst, byte(r.State))
+	state := byte(r.State)
+	if r.Owner != 0 {
+		state |= hasOwner
+	}
+	dst = append(dst, state)
 	dst = append(dst, r.ID[:]...)
+	if r.Owner != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Owner))
+	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(r.Created))
 	dst = binary.AppendVarint(dst, r.Deadline-r.Created)
 	// In a journal record First of a new reservation is the record's own sequence, which is not known yet: it is 0.
@@ -450,11 +460,18 @@ func (d *Decoder) cell() Cell {
 
 // Reservation reads what AppendReservation wrote, reusing r's memory.
 func (d *Decoder) Reservation(r *reservation.Reservation) {
-	r.State = reservation.State(d.Byte())
+	state := d.Byte()
+	r.State = reservation.State(state &^ hasOwner)
 	if r.State == 0 || r.State > reservation.Expired {
 		d.fail("unknown reservation state")
 	}
 	copy(r.ID[:], d.take(16))
+	r.Owner = 0
+	if state&hasOwner != 0 {
+		if r.Owner = d.Uint32(); r.Owner == 0 {
+			d.fail("an owner that is nobody")
+		}
+	}
 	r.Created = int64(d.Uint64())
 	r.Deadline = r.Created + d.Varint()
 	r.First = d.Uvarint()

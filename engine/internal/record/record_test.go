@@ -41,6 +41,8 @@ func examples() []*Record {
 	moved := held
 	moved.First, moved.Sequence = 41, 0
 	moved.Lines = []reservation.Line{{SKU: 1, Location: 2, Quantity: 3, Committed: 1, Released: 1}, {SKU: 300, Location: 70_000, Quantity: 1 << 31, Released: 1 << 31}}
+	owned := moved
+	owned.State, owned.Owner = reservation.Held, 300
 	in := func(state reservation.State) reservation.Reservation { r := moved; r.State = state; return r }
 	cell := Cell{SKU: 1, Location: 2, OnHand: -7, Held: 2}
 	const at = 1_772_442_000_123_456_789
@@ -90,6 +92,7 @@ func examples() []*Record {
 				Lines: []TransferLine{{SKU: 1, Quantity: 10, Dispatched: 9, Received: 5, Lost: 3, Damaged: 1, Cancelled: 1}, {SKU: 300, Quantity: 1}},
 			},
 		},
+		{Kind: ReservationCommitted, Time: at, Cells: []Cell{cell}, Reservation: owned},
 	}
 }
 
@@ -204,6 +207,7 @@ func drawn(r *rapid.T) *Record {
 			Created: rapid.Int64().Draw(r, "created"), Deadline: rapid.Int64().Draw(r, "deadline"),
 			First: rapid.Uint64().Draw(r, "first"), Sequence: rapid.Uint64().Draw(r, "sequence"),
 			Channel: text.Draw(r, "channel"), Reference: text.Draw(r, "reference"),
+			Owner: rapid.SampledFrom([]uint32{0, 0, 1, math.MaxUint32}).Draw(r, "owner"),
 			Lines: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) reservation.Line {
 				return reservation.Line{
 					SKU: u32.Draw(r, "sku"), Location: u32.Draw(r, "location"), Quantity: u32.Draw(r, "quantity"),
@@ -392,6 +396,23 @@ func TestNumbersTooLargeAreRefused(t *testing.T) {
 		d.Reservation(&reservation.Reservation{})
 		if !errors.Is(d.End(), ErrCorrupt) {
 			t.Errorf("a quantity of 2³²: %v", d.Err())
+		}
+	}
+}
+
+// TestNobodyIsNoOwner: that a reservation has no owner is said in one way only.
+func TestNobodyIsNoOwner(t *testing.T) {
+	b := AppendReservation(nil, &reservation.Reservation{State: reservation.Held, Owner: 1, Lines: []reservation.Line{{Quantity: 1}}})
+	r := reservation.Reservation{Owner: 7}
+	if d := NewDecoder(b); true {
+		if d.Reservation(&r); d.End() != nil || r.Owner != 1 || r.State != reservation.Held {
+			t.Errorf("read as %+v, %v", r, d.Err())
+		}
+	}
+	b[1+len(r.ID)] = 0
+	if d := NewDecoder(b); true {
+		if d.Reservation(&r); !errors.Is(d.End(), ErrCorrupt) {
+			t.Errorf("owner 0: %v", d.Err())
 		}
 	}
 }

@@ -8,7 +8,8 @@
 // can be read together with the reservation it belongs to, whatever other shards that one reaches into. Id, creation
 // and the lines' SKUs and locations never change while the reservation is in the table.
 //
-// The id and reference indexes and the lists by location have leaf locks of their own, taken for a few steps only.
+// The id and reference indexes and the lists by location have leaf locks of their own, taken for a few steps only. The
+// counts by owner are read and written without a lock.
 package reservation
 
 import (
@@ -16,6 +17,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"onhand/engine/internal/chunked"
@@ -47,6 +49,7 @@ type Reservation struct {
 	Deadline  int64  // engine time, ns
 	First     uint64 // sequence of the change that created it
 	Sequence  uint64 // sequence of its last change
+	Owner     uint32 // who asked for it, 0 = nobody in particular; it never changes
 	Channel   []byte
 	Reference []byte
 	Lines     []Line
@@ -65,7 +68,7 @@ func (l *Line) Open() uint32 { return l.Quantity - l.Committed - l.Released }
 // In the arena a reservation is one block: a header, its lines, and the text of channel and reference.
 //
 //	+--------------------+-----------+-----------+--- … ---+---------------------+
-//	| header (56)        | line (48) | line (48) |         | channel, reference  |
+//	| header (64)        | line (48) | line (48) |         | channel, reference  |
 //	+--------------------+-----------+-----------+--- … ---+---------------------+
 type header struct {
 	id              ID
@@ -77,6 +80,7 @@ type header struct {
 	channelLength   uint8
 	referenceLength uint8
 	units           uint32 // size of the block
+	owner           uint32
 }
 
 // line carries the links of the three lists it is in: the live lines of its cell (newest first), of its location
@@ -118,6 +122,7 @@ type Table struct {
 	placeLocks [stripes]paddedMutex
 	places     chunked.List[uint32] // location → first live line there
 
+	owners chunked.List[atomic.Int64] // owner → its live reservations
 }
 
 // Cells is where the first live line of each cell is kept. Its methods are called with the cell's shard locked.
@@ -301,6 +306,29 @@ func (t *Table) FindReference(dst []ID, reference []byte) []ID {
 	return dst
 }
 
+// CountReference returns how many live reservations have a reference.
+func (t *Table) CountReference(reference []byte) (n int64) {
+	h := t.referenceHash(reference)
+	s := &t.references[h>>58]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	search := s.index.Find(uint32(h))
+	for ref := search.Next(); ref != 0; ref = search.Next() {
+		if _, have := t.text(ref, t.header(ref)); string(have) == string(reference) {
+			n++
+		}
+	}
+	return n
+}
+
+// CountOwner returns how many live reservations an owner has.
+func (t *Table) CountOwner(owner uint32) int64 {
+	if p := t.owners.Peek(owner); p != nil {
+		return p.Load()
+	}
+	return 0
+}
+
 // Insert adds a reservation, whose id must not be in the table. It answers false where there is no memory left for it.
 // The caller holds the locks of its shards.
 func (t *Table) Insert(r *Reservation) bool { return t.insert(r, t.placeInsert) }
@@ -321,7 +349,7 @@ func (t *Table) insert(r *Reservation, placeInsert func(ref uint32, first uint64
 	*h = header{
 		id: r.ID, created: r.Created, deadline: r.Deadline, first: r.First, sequence: r.Sequence,
 		lines: uint16(len(r.Lines)), channelLength: uint8(len(r.Channel)), referenceLength: uint8(len(r.Reference)),
-		units: units,
+		units: units, owner: r.Owner,
 	}
 	channel, reference := t.text(ref, h)
 	copy(channel, r.Channel)
@@ -345,6 +373,9 @@ func (t *Table) insert(r *Reservation, placeInsert func(ref uint32, first uint64
 		s.mu.Lock()
 		s.index.Insert(uint32(hash), ref)
 		s.mu.Unlock()
+	}
+	if r.Owner != 0 {
+		t.owners.At(r.Owner).Add(1)
 	}
 	*t.digestOf(ref) += t.fact(ref)
 	hash := t.hash(r.ID)
@@ -370,6 +401,9 @@ func (t *Table) Remove(ref uint32) {
 		s.mu.Lock()
 		s.index.Remove(uint32(hash), ref)
 		s.mu.Unlock()
+	}
+	if h.owner != 0 {
+		t.owners.At(h.owner).Add(-1)
 	}
 	n := int(h.lines)
 	for i := range n {
@@ -421,6 +455,9 @@ func (t *Table) fact(ref uint32) uint64 {
 	f = digest.Mix(f, binary.LittleEndian.Uint64(h.id[8:]))
 	f = digest.Mix(f, uint64(h.deadline))
 	f = digest.Mix(f, h.first<<32^h.sequence)
+	if h.owner != 0 { // those of before there were owners keep the digest that is on record
+		f = digest.Mix(f, uint64(h.owner))
+	}
 	for i := range int(h.lines) {
 		l := t.line(lineOf(ref, i))
 		f = digest.Mix(f, uint64(l.sku)<<32|uint64(l.location))
@@ -442,7 +479,7 @@ func (t *Table) Digest() uint64 {
 func (t *Table) Read(ref uint32, r *Reservation) {
 	h := t.header(ref)
 	r.ID, r.State = h.id, Held
-	r.Created, r.Deadline, r.First, r.Sequence = h.created, h.deadline, h.first, h.sequence
+	r.Created, r.Deadline, r.First, r.Sequence, r.Owner = h.created, h.deadline, h.first, h.sequence, h.owner
 	channel, reference := t.text(ref, h)
 	r.Channel = append(r.Channel[:0], channel...)
 	r.Reference = append(r.Reference[:0], reference...)

@@ -86,6 +86,7 @@ func (m *model) draw(r *rapid.T) *Reservation {
 	re.Deadline = m.now + spans().Draw(r, "deadline")
 	re.Channel = []byte(rapid.SampledFrom([]string{"", "web", "app"}).Draw(r, "channel"))
 	re.Reference = []byte(rapid.SampledFrom([]string{"", "a", "b", "order-12345678", "order-12345679"}).Draw(r, "reference"))
+	re.Owner = rapid.SampledFrom([]uint32{0, 1, 2, 5000}).Draw(r, "owner")
 	cells := rapid.SliceOfNDistinct(rapid.IntRange(0, 23), 1, 5, rapid.ID[int]).Draw(r, "cells")
 	for _, cell := range cells {
 		re.Lines = append(re.Lines, Line{SKU: uint32(cell/4) + 1, Location: uint32(cell%4) + 1, Quantity: rapid.Uint32Range(1, math.MaxInt32).Draw(r, "quantity")})
@@ -94,7 +95,7 @@ func (m *model) draw(r *rapid.T) *Reservation {
 }
 
 func equal(a, b *Reservation) bool {
-	return a.ID == b.ID && a.State == b.State && a.Created == b.Created && a.Deadline == b.Deadline && a.First == b.First &&
+	return a.ID == b.ID && a.Owner == b.Owner && a.State == b.State && a.Created == b.Created && a.Deadline == b.Deadline && a.First == b.First &&
 		a.Sequence == b.Sequence && bytes.Equal(a.Channel, b.Channel) && bytes.Equal(a.Reference, b.Reference) && slices.Equal(a.Lines, b.Lines)
 }
 
@@ -170,6 +171,18 @@ func (m *model) checkReferences(r *rapid.T, t *Table) {
 		sortIDs(want)
 		if !slices.Equal(got, want) {
 			r.Fatalf("with reference %q: %x, want %x", reference, got, want)
+		}
+		if n := t.CountReference([]byte(reference)); n != int64(len(want)) {
+			r.Fatalf("%d are counted with reference %q, want %d", n, reference, len(want))
+		}
+	}
+	owners := make(map[uint32]int64)
+	for _, re := range m.live {
+		owners[re.Owner]++
+	}
+	for _, owner := range []uint32{1, 2, 5000, 6000, 1 << 30} {
+		if n := t.CountOwner(owner); n != owners[owner] {
+			r.Fatalf("%d are counted of owner %d, want %d", n, owner, owners[owner])
 		}
 	}
 }
