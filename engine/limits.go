@@ -25,6 +25,8 @@ import (
 const (
 	HoldsPerReference = "holds_per_reference"
 	HoldsPerOwner     = "holds_per_owner"
+	OrdersPerCustomer = "orders_per_customer"
+	OrdersPerOwner    = "orders_per_owner"
 )
 
 // LimitError says that there are as many live things of one key as are allowed. Nothing was changed, and nothing is
@@ -44,6 +46,8 @@ func (e *LimitError) Error() string {
 type limits struct {
 	holdsPerReference quota[string]
 	holdsPerOwner     quota[uint32]
+	ordersPerCustomer quota[string] // by the customer's reference
+	ordersPerOwner    quota[string]
 }
 
 func (l *limits) init(e *Engine) {
@@ -53,12 +57,17 @@ func (l *limits) init(e *Engine) {
 	l.holdsPerOwner.init(HoldsPerOwner, e.options.HoldsPerOwner, func(owner uint32) int64 {
 		return e.reservations.CountOwner(owner)
 	})
+	l.ordersPerCustomer.init(OrdersPerCustomer, e.options.OrdersPerCustomer, func(reference string) int64 {
+		return e.orders.ofCustomer(reference)
+	})
+	l.ordersPerOwner.init(OrdersPerOwner, e.options.OrdersPerOwner, func(owner string) int64 { return e.orders.ofOwner(owner) })
 }
 
 // refused returns how many requests each limit has refused.
 func (l *limits) refused() map[string]int64 {
 	return map[string]int64{
 		HoldsPerReference: l.holdsPerReference.refused.Load(), HoldsPerOwner: l.holdsPerOwner.refused.Load(),
+		OrdersPerCustomer: l.ordersPerCustomer.refused.Load(), OrdersPerOwner: l.ordersPerOwner.refused.Load(),
 	}
 }
 
@@ -99,6 +108,36 @@ func (e *Engine) giveHold(p *holdPlaces) {
 	}
 	if p.owner != 0 {
 		e.limits.holdsPerOwner.give(p.owner)
+	}
+}
+
+// orderPlaces are the places that an order has claimed: under the limit on its customer, and on who places it.
+type orderPlaces struct{ customer, owner string }
+
+// claimOrder is claimHold for an order. Its places are claimed before those of its reservation.
+func (e *Engine) claimOrder(customer, owner string) (p orderPlaces, err error) {
+	if q := &e.limits.ordersPerCustomer; q.max > 0 && customer != "" {
+		if err := q.claim(e, customer); err != nil {
+			return p, err
+		}
+		p.customer = customer
+	}
+	if q := &e.limits.ordersPerOwner; q.max > 0 && owner != "" {
+		if err := q.claim(e, owner); err != nil {
+			e.giveOrder(&p)
+			return orderPlaces{}, err
+		}
+		p.owner = owner
+	}
+	return p, nil
+}
+
+func (e *Engine) giveOrder(p *orderPlaces) {
+	if p.customer != "" {
+		e.limits.ordersPerCustomer.give(p.customer)
+	}
+	if p.owner != "" {
+		e.limits.ordersPerOwner.give(p.owner)
 	}
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	// HoldsPerReference and HoldsPerOwner are the most live reservations that there may be with the same reference, and of
 	// the same owner. Default 0: no limit. A lower limit than before ends nothing; it only refuses more.
 	HoldsPerReference, HoldsPerOwner int
+	// OrdersPerCustomer and OrdersPerOwner are the same for live orders, by the reference of the customer and by who placed them.
+	OrdersPerCustomer, OrdersPerOwner int
 
 	// Log receives what an operator should know. Default: nothing.
 	Log *slog.Logger
@@ -132,6 +134,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, invalid("CheckpointBytes", o.CheckpointBytes, "at least 64 KiB")
 	case o.HoldsPerReference < 0:
 		return o, invalid("HoldsPerReference", o.HoldsPerReference, "1 or more, or 0 for no limit")
+	case o.OrdersPerCustomer < 0:
+		return o, invalid("OrdersPerCustomer", o.OrdersPerCustomer, "1 or more, or 0 for no limit")
+	case o.OrdersPerOwner < 0:
+		return o, invalid("OrdersPerOwner", o.OrdersPerOwner, "1 or more, or 0 for no limit")
 	case o.HoldsPerOwner < 0:
 		return o, invalid("HoldsPerOwner", o.HoldsPerOwner, "1 or more, or 0 for no limit")
 	}

@@ -40,6 +40,7 @@ func (w *orderWork) pay() error {
 func (w *orderWork) holdAgain() bool {
 	*w.re = reservation.Reservation{
 		ID: newID(w.now), State: reservation.Held, Created: w.now, Lines: w.re.Lines[:0],
+		Owner:   w.owner(),
 		Channel: append(w.re.Channel[:0], OrderChannel(w.o.Channel).String()...), Reference: append(w.re.Reference[:0], w.o.Customer.Reference...),
 	}
 	for i := range w.o.Lines {
@@ -60,6 +61,12 @@ func (w *orderWork) holdAgain() bool {
 	w.o.Reservation = w.re.ID
 	w.touched, w.live = true, true
 	return true
+}
+
+// owner returns the integer of who placed the order, 0 where that is nobody.
+func (w *orderWork) owner() uint32 {
+	id, _ := w.e.owners.Lookup(w.o.Owner)
+	return id
 }
 
 // freeForOrder ends what is due in the shards of an expired order that is about to be paid, so that its units are there if they can

@@ -243,6 +243,19 @@ func (t *orders) at(location uint32) (live int) {
 	return live
 }
 
+// ofCustomer returns how many live orders there are of a customer, by reference, and ofOwner how many somebody has placed.
+func (t *orders) ofCustomer(reference string) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.customers[textHash(reference)])
+}
+
+func (t *orders) ofOwner(owner string) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.owners[owner])
+}
+
 // dueReminders returns up to max live orders whose customers are to be reminded by now.
 func (t *orders) dueReminders(now int64, max int) (ids []ID) {
 	t.mu.Lock()

@@ -290,3 +290,49 @@ func TestTheCustomerIsRemindedOnce(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 }
+
+func TestLiveOrdersAreLimitedPerCustomer(t *testing.T) {
+	s := &counter{enginetest.Open(t, engine.Options{OrdersPerCustomer: 2, OrdersPerOwner: 3}), t}
+	s.receive(engine.Line{SKU: "lamp", Location: "lyon", Quantity: 100})
+	place := func(customer string) (engine.Order, error) {
+		return s.PlaceOrder(&engine.PlaceOrderRequest{
+			Lines: []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 1}}, Customer: engine.Person{Reference: customer}, Owner: "shop",
+		})
+	}
+	limit := func(err error) string {
+		var l *engine.LimitError
+		if !errors.As(err, &l) {
+			t.Fatalf("no limit was met: %v", err)
+		}
+		return l.Limit
+	}
+	first, err := place("ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = place("ana"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = place("ana"); limit(err) != engine.OrdersPerCustomer {
+		t.Fatal(err)
+	}
+	if _, err = place("bo"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = place("cy"); limit(err) != engine.OrdersPerOwner {
+		t.Fatal(err)
+	}
+	s.move(&first, engine.MoveCancel)
+	if _, err = place("ana"); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(5 * time.Hour) // all are due, whether or not anybody has swept
+	for range 2 {
+		if _, err = place("ana"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = place("ana"); limit(err) != engine.OrdersPerCustomer {
+		t.Fatal(err)
+	}
+}

@@ -33,7 +33,7 @@ type PlaceOrderRequest struct {
 	PaymentReference    string // at most ReferenceMax bytes
 
 	By    string // who, for the history; at most ByMax bytes
-	Owner string // the id of the API key that asks, at most ByMax bytes
+	Owner string // the id of the API key that asks, at most OwnerMax bytes
 	Key   string // idempotency key, if any
 }
 
@@ -57,7 +57,7 @@ func ParsePaymentTerms(text string) (PaymentTerms, error) {
 	return parseName[PaymentTerms]("payment", paymentTermsNames[:], text)
 }
 
-// PlaceOrder places an order. It returns a RefusedError where a line can't be held, and a StateError or UnknownError where the
+// PlaceOrder places an order. It returns a LimitError where as many are live as Options allow, a RefusedError where a line can't be held, and a StateError or UnknownError where the
 // reservation is not a live one; nothing is held or placed then.
 func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	hold, o, err := r.check()
@@ -74,6 +74,14 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 		return e.orderAnswer(&c.rec, sequence)
 	}
 	defer o.end(e)
+	places, err := e.claimOrder(r.Customer.Reference, r.Owner)
+	if err != nil {
+		if failed := e.settle(e.log.Appended()); failed != nil { // it rests on all that is live
+			return Order{}, failed
+		}
+		return Order{}, err
+	}
+	defer e.giveOrder(&places)
 	if r.Reservation != (ID{}) {
 		sequence, err = e.placeOnHold(c, r, &o)
 	} else {
@@ -94,7 +102,7 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	setDefault(&r.Fulfilment, Pickup)
 	setDefault(&r.Payment, PayInStore)
 	setDefault(&r.OnShort, OnShortAsk)
-	hold = &ReserveRequest{Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, order: r}
+	hold = &ReserveRequest{Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, Owner: r.Owner, order: r}
 	if r.Reservation == (ID{}) {
 		if _, err = hold.check(); err != nil {
 			return nil, o, err
@@ -118,7 +126,7 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 		most        int
 	}{
 		{"reference", r.Reference, ReferenceMax}, {"notes", r.Notes, NotesMax}, {"payment_reference", r.PaymentReference, ReferenceMax},
-		{"by", r.By, ByMax}, {"owner", r.Owner, ByMax},
+		{"by", r.By, ByMax}, {"owner", r.Owner, OwnerMax},
 	}
 	for _, p := range []struct {
 		field string

@@ -46,6 +46,8 @@ type serveCommand struct {
 	IdleTimeout         time.Duration `help:"How long a connection is kept without a request." default:"2m" group:"Limits"`
 	HoldsPerReference   int           `help:"Most live reservations with the same reference; 0 for no such limit." default:"0" group:"Limits"`
 	HoldsPerKey         int           `help:"Most live reservations made with the same API key; 0 for no such limit." default:"0" group:"Limits"`
+	OrdersPerCustomer   int           `help:"Most live orders of the same customer, by reference; 0 for no such limit." default:"0" group:"Limits"`
+	OrdersPerKey        int           `help:"Most live orders placed with the same API key; 0 for no such limit." default:"0" group:"Limits"`
 	Writes              int           `help:"Writes under way at a time." default:"4096" group:"Limits"`
 	WriteQueue          int           `help:"Writes that may wait for a place." default:"8192" group:"Limits"`
 	QueueTimeout        time.Duration `help:"How long they may wait." default:"1s" group:"Limits"`
@@ -110,6 +112,7 @@ func (c *serveCommand) Run(s *streams) error {
 		TransferRetention: time.Duration(c.TransferRetention),
 		RetentionAge:      time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
 		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
+		OrdersPerCustomer: c.OrdersPerCustomer, OrdersPerOwner: c.OrdersPerKey,
 		Log: log, Observe: metrics.Observer(), Fatal: fatal(s),
 	})
 	if err != nil {
