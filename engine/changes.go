@@ -26,6 +26,7 @@ const (
 	SKUSetChange               ChangeKind = "sku.set"
 	LocationSetChange          ChangeKind = "location.set"
 	LocationDeletedChange      ChangeKind = "location.deleted"
+	SlotsRemovedChange         ChangeKind = "slots.removed"
 )
 
 var changeKinds = [...]ChangeKind{
@@ -34,6 +35,7 @@ var changeKinds = [...]ChangeKind{
 	record.ReservationReleased: ReservationReleasedChange, record.ReservationExtended: ReservationExtendedChange,
 	record.ReservationExpired: ReservationExpiredChange, record.ReservationRefused: ReservationRefusedChange,
 	record.SKUSet: SKUSetChange, record.LocationSet: LocationSetChange, record.LocationDeleted: LocationDeletedChange,
+	record.SlotsRemoved: SlotsRemovedChange,
 }
 
 // Change is one change, as the feed shows it. Everything in it is absolute: what the change left behind.
@@ -52,6 +54,8 @@ type Change struct {
 	Shortages         []Shortage
 	SKU               *SKU
 	Location          *Location
+	// Slots are the SKUs of pickup slots that are over: their cells are gone.
+	Slots []string
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
@@ -75,6 +79,9 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	if r.Location.ID != 0 {
 		l := e.locationFrom(&r.Location, sequence)
 		c.Location = &l
+	}
+	for _, sku := range r.Slots {
+		c.Slots = append(c.Slots, e.skus.Name(sku))
 	}
 	return c
 }
@@ -159,7 +166,7 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 			}
 		}
 	}
-	if err := e.EachCell("", "", s.Cell); err != nil {
+	if err := e.eachCell("", "", true, s.Cell); err != nil {
 		return 0, err
 	}
 	cursor := ReservationCursor{}
@@ -180,8 +187,12 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 }
 
 // EachCell calls f with every cell, SKU by SKU, as of some moment during the call: of one SKU or of all (""), at one
-// location or at all ("").
+// location or at all (""). Resources, which are no stock, are left out.
 func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
+	return e.eachCell(sku, location, false, f)
+}
+
+func (e *Engine) eachCell(sku, location string, resources bool, f func(*Cell) error) error {
 	first, last := uint32(1), e.skus.Through(e.log.Durable())
 	if sku != "" {
 		id, ok := e.knownSKU(sku)
@@ -199,6 +210,9 @@ func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
 	for id := first; id <= last; id++ {
 		cells = cells[:0]
 		name := e.skus.Name(id)
+		if !resources && resourceKindOf(name) != goods {
+			continue
+		}
 		if location != "" {
 			cell, err := e.Availability(name, location)
 			if err != nil {

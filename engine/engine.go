@@ -53,6 +53,7 @@ type Engine struct {
 	clockDrift atomic.Int64  // wall clock minus engine time at the last look, ns
 	recovery   RecoveryStats
 	checkpoint checkpointState
+	oldSlots   oldSlots
 
 	stop       chan struct{}
 	background sync.WaitGroup
@@ -64,7 +65,7 @@ type Engine struct {
 type counts struct {
 	// changes is by kind of record, and spread by sequence, so that writers on different cores count in different cache
 	// lines.
-	changes      [16][16]atomic.Int64
+	changes      [16][32]atomic.Int64
 	refused      [reasonEnd]atomic.Int64
 	journalBytes atomic.Int64 // written since the last checkpoint began
 }
@@ -191,6 +192,9 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			e.answers.log.Evict(now)
 			e.ended.log.Evict(now)
 			e.imports.evict(now)
+			if err := e.removeOldSlots(); err != nil {
+				return // the journal has failed, and said so
+			}
 			if err := e.trim(); err != nil {
 				e.options.Log.Error("journal could not be trimmed", "error", err)
 			}

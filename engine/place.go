@@ -25,6 +25,10 @@ type place struct {
 	defaultHold time.Duration // 0 = none of its own
 	suppliers   []Supplier
 
+	slots        *PickupSlots  // nil = none
+	compartments []Compartment // the smallest first
+	orderTimes   OrderTimes
+
 	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
 	// are kept: whoever needs an older one begins anew.
 	moved atomic.Pointer[place]
@@ -54,6 +58,10 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 	p.preparation = time.Duration(d.PreparationTime) * time.Second
 	p.defaultHold = time.Duration(d.DefaultHold) * time.Second
 	p.suppliers = d.Suppliers
+	p.slots, p.compartments = d.PickupSlots, d.Compartments
+	if d.OrderTimes != nil {
+		p.orderTimes = *d.OrderTimes
+	}
 	p.traits = traitsOf(LocationKind(r.Kind), d.Services)
 	if d.Position != nil {
 		p.located = true

@@ -61,6 +61,9 @@ func (e *Engine) Stats() Stats {
 		Recovery:     e.recovery,
 	}
 	for kind := record.StockSet; int(kind) < len(changeKinds); kind++ {
+		if changeKinds[kind] == "" {
+			continue
+		}
 		st.Changes[changeKinds[kind]] = e.counts.changesOf(kind)
 	}
 	for _, reason := range Reasons() {

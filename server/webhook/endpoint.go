@@ -44,6 +44,7 @@ var Kinds = []engine.ChangeKind{
 	engine.ReservationHeldChange, engine.ReservationCommittedChange, engine.ReservationReleasedChange,
 	engine.ReservationExtendedChange, engine.ReservationExpiredChange, engine.ReservationRefusedChange,
 	engine.SKUSetChange, engine.LocationSetChange, engine.LocationDeletedChange,
+	engine.SlotsRemovedChange,
 }
 
 func invalid(field, value, want string) error {

@@ -35,6 +35,9 @@ const (
 	partSKU
 	partLocation
 	partPassedOver
+	partReserved11 // of an order
+	partReserved12 // of a transfer
+	partSlots
 	partsEnd
 )
 
@@ -47,6 +50,7 @@ const (
 	atRiskMax     = 1 << 16
 	textBytesMax  = 4096
 	refusalsLimit = linesMax
+	slotsMax      = 1 << 16
 )
 
 // Append encodes r behind dst.
@@ -104,6 +108,12 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partPassedOver != 0 {
 		dst = appendRefusals(dst, r.PassedOver)
 	}
+	if parts&partSlots != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Slots)))
+		for _, sku := range r.Slots {
+			dst = binary.AppendUvarint(dst, uint64(sku))
+		}
+	}
 	return dst
 }
 
@@ -133,6 +143,7 @@ func (r *Record) parts() uint16 {
 	set(partSKU, r.SKU.ID != 0)
 	set(partLocation, r.Location.ID != 0)
 	set(partPassedOver, len(r.PassedOver) > 0)
+	set(partSlots, len(r.Slots) > 0)
 	return parts
 }
 
@@ -254,11 +265,11 @@ func Decode(b []byte, r *Record) error {
 		return fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[0], version)
 	}
 	r.Kind = Kind(b[1])
-	if r.Kind == 0 || r.Kind >= kindEnd {
+	if r.Kind == 0 || r.Kind >= kindEnd || r.Kind == 13 || r.Kind == 14 {
 		return fmt.Errorf("%w: kind %d", ErrCorrupt, b[1])
 	}
 	parts := binary.LittleEndian.Uint16(b[2:])
-	if parts >= partsEnd {
+	if parts >= partsEnd || parts&(partReserved11|partReserved12) != 0 {
 		return fmt.Errorf("%w: parts %#x", ErrCorrupt, parts)
 	}
 	r.Time = int64(binary.LittleEndian.Uint64(b[4:]))
@@ -307,6 +318,11 @@ func Decode(b []byte, r *Record) error {
 	if parts&partPassedOver != 0 {
 		for range d.count(refusalsLimit) {
 			r.PassedOver = append(r.PassedOver, d.refusal())
+		}
+	}
+	if parts&partSlots != 0 {
+		for range d.count(slotsMax) {
+			r.Slots = append(r.Slots, d.Uint32())
 		}
 	}
 	return d.End()

@@ -22,6 +22,9 @@ const (
 	SKUSet
 	LocationSet
 	LocationDeleted
+	_ // 13 and 14 are of orders and transfers
+	_
+	SlotsRemoved
 	kindEnd
 )
 
@@ -56,6 +59,9 @@ type Record struct {
 	Import   Import
 	SKU      SKU
 	Location Location
+
+	// Slots are the SKUs of pickup slots that are over: all their cells are removed.
+	Slots []uint32
 }
 
 // Answer identifies the request that a record answers.
@@ -144,6 +150,6 @@ type Location struct {
 // Reset empties r, keeping its memory for the next use.
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
-	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0]}
+	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0], Slots: r.Slots[:0]}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
 }

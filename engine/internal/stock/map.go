@@ -353,6 +353,41 @@ func (m *Map) RemoveLocation(locationID uint32, sequence uint64) {
 	}
 }
 
+// RemoveSKU removes all cells of a SKU. The caller holds its shard. The row goes too, unless live reservation lines are linked
+// to it still, of which nothing is held.
+func (m *Map) RemoveSKU(skuID uint32, sequence uint64) {
+	s := m.skus.Peek(skuID)
+	if s == nil {
+		return
+	}
+	r := s.row.Load()
+	if r == nil {
+		return
+	}
+	sum, linked := &m.locks[ShardOf(skuID)].digest, false
+	for i := range r.slots {
+		at := &r.slots[i]
+		location := at.location()
+		if location == 0 {
+			continue
+		}
+		linked = linked || at.head() != 0
+		if c := at.load(); c.Flags&absent == 0 {
+			*sum -= fact(skuID, location, &c)
+			at.store(location, Cell{Sequence: sequence, Flags: absent})
+			m.cells.Add(-1)
+		}
+	}
+	if linked {
+		return
+	}
+	// Whoever finds no cell any more waits for this sequence instead.
+	s.sequence.Store(settling)
+	s.row.Store(nil)
+	m.slots.Add(-int64(len(r.slots)))
+	s.sequence.Store(sequence)
+}
+
 // Digest returns the digest of all cells. The caller holds all shards.
 func (m *Map) Digest() uint64 {
 	sum := uint64(0)
