@@ -150,4 +150,6 @@ func (e *Engine) releaseLine(c *command, l *reservation.Line, units uint32) {
 }
 
 // isGoods reports whether a line holds goods, and not a resource.
-func (e *Engine) isGoods(l *reservation.Line) bool { return resourceKindOf(e.skus.Name(l.SKU)) == goods }
+func (e *Engine) isGoods(l *reservation.Line) bool {
+	return resourceKindOf(e.skus.Name(l.SKU)) == goods
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync"
 	"time"
 
 	"onhand/engine/internal/record"
@@ -17,8 +18,9 @@ const slotKept = 48 * time.Hour
 // slotsAtOnce is the most slots that one record removes.
 const slotsAtOnce = 128
 
-// oldSlots is what the housekeeping remembers of slots. It alone uses it.
+// oldSlots is what the housekeeping remembers of slots.
 type oldSlots struct {
+	mu   sync.Mutex // before all other locks
 	seen uint32 // SKUs looked at
 	left []slotSKU
 }
@@ -35,6 +37,8 @@ func (e *Engine) removeOldSlots() error {
 		return nil
 	}
 	o := &e.oldSlots
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for last := e.skus.Through(e.log.Durable()); o.seen < last; {
 		o.seen++
 		if start, ok := parseSlotSKU(e.skus.Name(o.seen)); ok {

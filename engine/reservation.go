@@ -43,9 +43,9 @@ func ParseState(text string) (State, error) {
 
 // Reservation is a promise of one or more lines until a deadline.
 type Reservation struct {
-	ID        ID
-	State     State
-	Lines     []ReservationLine
+	ID    ID
+	State State
+	Lines []ReservationLine
 	// Resources are what it holds besides goods.
 	Resources []Resource
 	Created   time.Time

@@ -348,7 +348,8 @@ func (e *Engine) decideReserve(c *command, r *ReserveRequest) bool {
 			if l.resource == nil {
 				location = strings.Clone(r.Lines[l.request].Location)
 			} else {
-				location, lacking = cmp.Or(e.locations.Name(l.location), l.resource.location), true
+				location = strings.Clone(cmp.Or(e.locations.Name(l.location), l.resource.location, r.Lines[0].Location))
+				lacking = true
 			}
 			refusal := l.refusal(r, location)
 			refusal.Granted = l.granted

@@ -218,6 +218,30 @@ func (l *line) against() Reason {
 	return LockerFull
 }
 
+// lockToAdd locks a live reservation and the resources in c.lines (resolveResources) that are to be added to it, first freeing
+// what has expired of them, and reads it into c.rec. It answers 0, and locks nothing, where there is no such reservation. The
+// caller may have put further shards into c.locks.
+func (e *Engine) lockToAdd(c *command, id ID) (ref uint32, now int64, err error) {
+	chosen := c.locks
+	for {
+		c.locks = chosen
+		if ref = e.reservations.Find(id, c.locks.Add); ref == 0 {
+			return 0, 0, nil
+		}
+		if now, err = e.lockToReserve(c); err != nil {
+			return 0, 0, err
+		}
+		if e.reservations.Is(ref, id) {
+			var needs stock.LockSet
+			if e.reservations.ShardsOf(ref, needs.Add); c.locks.Contains(&needs) {
+				e.reservations.Read(ref, &c.rec.Reservation)
+				return ref, now, nil
+			}
+		}
+		e.stock.Unlock(&c.locks)
+	}
+}
+
 // holdResources adds the resources in c.lines to the reservation in c.rec, and their cells to its cells. It answers false,
 // with the refusals in c.rec and nothing added, where one of them can't be had. The caller holds their shards, and has read
 // them under the locks (lockToReserve). A cell that the record has already is changed there.

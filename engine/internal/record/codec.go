@@ -265,7 +265,7 @@ func Decode(b []byte, r *Record) error {
 		return fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[0], version)
 	}
 	r.Kind = Kind(b[1])
-	if r.Kind == 0 || r.Kind >= kindEnd || r.Kind == 13 || r.Kind == 14 {
+	if r.Kind == 0 || r.Kind >= kindEnd || unassigned(r.Kind) {
 		return fmt.Errorf("%w: kind %d", ErrCorrupt, b[1])
 	}
 	parts := binary.LittleEndian.Uint16(b[2:])

@@ -28,6 +28,9 @@ const (
 	kindEnd
 )
 
+// unassigned reports whether a kind is not used yet.
+func unassigned(k Kind) bool { return k == 13 || k == 14 }
+
 // Record is one change. Which parts are set depends on Kind; a part that is empty takes no space when encoded.
 type Record struct {
 	Kind Kind

@@ -353,13 +353,13 @@ func (m *Map) RemoveLocation(locationID uint32, sequence uint64) {
 	}
 }
 
-// RemoveSKU removes all cells of a SKU. The caller holds its shard. The row goes too, unless live reservation lines are linked
-// to it still, of which nothing is held.
+// RemoveSKU removes all cells of a SKU. The caller holds its shard. Their memory goes too, unless live reservation lines are
+// linked to one still, which may be as long as it holds nothing.
 func (m *Map) RemoveSKU(skuID uint32, sequence uint64) {
-	s := m.skus.Peek(skuID)
-	if s == nil {
-		return
-	}
+	s := m.skus.At(skuID)
+	// Whoever finds no cell any more waits for this sequence.
+	s.sequence.Store(settling)
+	defer s.sequence.Store(sequence)
 	r := s.row.Load()
 	if r == nil {
 		return
@@ -378,14 +378,10 @@ func (m *Map) RemoveSKU(skuID uint32, sequence uint64) {
 			m.cells.Add(-1)
 		}
 	}
-	if linked {
-		return
+	if !linked {
+		s.row.Store(nil)
+		m.slots.Add(-int64(len(r.slots)))
 	}
-	// Whoever finds no cell any more waits for this sequence instead.
-	s.sequence.Store(settling)
-	s.row.Store(nil)
-	m.slots.Add(-int64(len(r.slots)))
-	s.sequence.Store(sequence)
 }
 
 // Digest returns the digest of all cells. The caller holds all shards.
