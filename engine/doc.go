@@ -49,7 +49,7 @@
 // # Where things are
 //
 // One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import. One per noun: sku,
-// location, line, reservation, refusal. apply.go is the only way into the state; recover.go and checkpoint.go bring it
+// location, line, reservation, refusal, and resource (pickup slots and lockers, which are held like units). apply.go is the only way into the state; recover.go and checkpoint.go bring it
 // back, check.go and audit.go prove it. Under internal: stock (the cells), reservation (live reservations and their
 // deadlines), journal (Pebble), record (the codec of changes), window (what is remembered for a while), symbol, clock.
 package engine

@@ -21,7 +21,7 @@ const slotsAtOnce = 128
 // oldSlots is what the housekeeping remembers of slots.
 type oldSlots struct {
 	mu   sync.Mutex // before all other locks
-	seen uint32 // SKUs looked at
+	seen uint32     // SKUs looked at
 	left []slotSKU
 }
 

@@ -182,15 +182,19 @@ func (p *place) capacityOf(start time.Time) int64 {
 
 // slotOpen reports whether a slot that begins at an instant can be taken now, if there is room in it.
 func (p *place) slotOpen(start, now time.Time) bool {
-	return !now.After(start.Add(-time.Duration(p.slots.Lead)*time.Minute)) &&
-		!start.After(now.Add(time.Duration(p.slots.DaysAhead)*24*time.Hour))
+	return !now.After(start.Add(-time.Duration(p.slots.Lead)*time.Minute)) && !start.After(p.lastSlot(now))
+}
+
+// lastSlot returns the last instant at which a slot may begin that can be taken now.
+func (p *place) lastSlot(now time.Time) time.Time {
+	return now.Add(time.Duration(p.slots.DaysAhead) * 24 * time.Hour)
 }
 
 // SlotsMax is the most slots that one call tells of.
 const SlotsMax = 10000
 
 // Slots appends to dst a location's pickup slots, at most limit, that begin from an instant on (zero = now) within days (0 =
-// as far ahead as they can be taken), with what is taken of each, and returns where to go on from, zero at the end. Each is
+// as far as they can be taken now), with what is taken of each, and returns where to go on from, zero at the end. Each is
 // as of some moment during the call.
 func (e *Engine) Slots(dst []Slot, location string, from time.Time, days, limit int) (slots []Slot, next time.Time, err error) {
 	n, _ := e.locations.Lookup(location)
@@ -211,18 +215,19 @@ func (e *Engine) Slots(dst []Slot, location string, from time.Time, days, limit 
 	if p.slots == nil {
 		return dst, time.Time{}, e.settle(p.sequence)
 	}
+	until := from.Add(time.Duration(days) * 24 * time.Hour)
 	if days == 0 {
-		days = int(p.slots.DaysAhead)
+		until = p.lastSlot(now).Add(1)
 	}
 	room, basis := limit, p.sequence
-	e.eachSlot(p, from, from.Add(time.Duration(days)*24*time.Hour), now, func(s *Slot, sequence uint64) bool {
+	e.eachSlot(p, from, until, now, func(s Slot, sequence uint64) bool {
 		if room == 0 {
 			next = s.Start
 			return false
 		}
 		room--
 		basis = max(basis, sequence)
-		dst = append(dst, *s)
+		dst = append(dst, s)
 		return true
 	})
 	return dst, next, e.settle(basis)
@@ -230,7 +235,7 @@ func (e *Engine) Slots(dst []Slot, location string, from time.Time, days, limit 
 
 // eachSlot calls f with the slots of a location that begin from an instant on and before another, until it answers false.
 // sequence is that of the last change of what is taken.
-func (e *Engine) eachSlot(p *place, from, until, now time.Time, f func(s *Slot, sequence uint64) bool) {
+func (e *Engine) eachSlot(p *place, from, until, now time.Time, f func(s Slot, sequence uint64) bool) {
 	length := p.slotLength()
 	if length == 0 {
 		return
@@ -248,7 +253,7 @@ func (e *Engine) eachSlot(p *place, from, until, now time.Time, f func(s *Slot, 
 		if !p.Blocked && p.slotOpen(start, now) {
 			s.Free = max(0, s.Capacity-s.Taken)
 		}
-		if !f(&s, view.Sequence) {
+		if !f(s, view.Sequence) {
 			return
 		}
 	}
@@ -263,10 +268,9 @@ func (e *Engine) nextSlots(p *place, after, now time.Time, n int) (free []Slot) 
 	if after.Before(now) {
 		after = now
 	}
-	until := now.Add(time.Duration(p.slots.DaysAhead)*24*time.Hour + 1)
-	e.eachSlot(p, after, until, now, func(s *Slot, _ uint64) bool {
+	e.eachSlot(p, after, p.lastSlot(now).Add(1), now, func(s Slot, _ uint64) bool {
 		if s.Free > 0 {
-			free = append(free, *s)
+			free = append(free, s)
 		}
 		return len(free) < n
 	})

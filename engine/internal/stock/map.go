@@ -39,6 +39,9 @@ type sku struct {
 
 const settling = 1 << 63
 
+// noSKU stands for every SKU of which nothing was ever said. It is only read.
+var noSKU sku
+
 type location struct {
 	// version is sequence<<8 | flags; the only flag is Blocked.
 	version atomic.Uint64
@@ -142,7 +145,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 	}
 	if s == nil {
 		// Nothing was ever said of the SKU, but the location may be blocked all the same.
-		s = &sku{}
+		s = &noSKU
 	}
 	for {
 		skuSequence, locationVersion := s.sequence.Load(), l.version.Load()
