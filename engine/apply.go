@@ -68,6 +68,10 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 		e.applyLocationDeleted(sequence, r.Location.ID)
 	case record.StockImported:
 		e.imports.note(r.Import, r.Time)
+	case record.SlotsRemoved:
+		for _, sku := range r.Slots {
+			e.stock.RemoveSKU(sku, sequence)
+		}
 	}
 	if r.Transfer.State != 0 {
 		e.applyTransfer(sequence, &r.Transfer)

@@ -69,6 +69,10 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 			m.onHand = c.OnHand - before.OnHand
 		}
 	}
+	resource := resourceKindOf(a.e.skus.Name(c.SKU)) != goods
+	if resource && r.Kind == record.ReservationHeld {
+		m.onHand = c.OnHand - before.OnHand // it is what the location's record says
+	}
 	name := fmt.Sprintf("%q at %q", a.e.skus.Name(c.SKU), a.e.locations.Name(c.Location))
 	if c.OnHand-before.OnHand != m.onHand || c.Held-before.Held != m.held {
 		return a.broken(sequence, "%s goes from %d on hand, %d held to %d, %d; it should move by %d, %d",
@@ -81,8 +85,12 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 		if c.Flags&(record.Blocked|record.LocationBlocked) != 0 || before.Flags&(stock.Blocked|stock.LocationBlocked) != 0 {
 			return a.broken(sequence, "%s is blocked and was promised", name)
 		}
-		if before.Available() < m.held {
-			return a.broken(sequence, "%s is oversold: %d were available, %d promised", name, before.Available(), m.held)
+		available := before.Available()
+		if resource {
+			available = c.OnHand - before.Held
+		}
+		if available < m.held {
+			return a.broken(sequence, "%s is oversold: %d were available, %d promised", name, available, m.held)
 		}
 	}
 	delete(moved, at)
@@ -106,6 +114,7 @@ var auditRules = map[record.Kind]auditRule{
 	record.ReservationExpired:   (*auditor).changed,
 	record.OrderMoved:           (*auditor).orderMoved,
 	record.TransferMoved:        (*auditor).transferMoved,
+	record.SlotsRemoved:         (*auditor).slotsRemoved,
 }
 
 func (a *auditor) nothingElse(uint64, *record.Record) (map[cellID]movement, error) { return nil, nil }
@@ -119,13 +128,32 @@ func (a *auditor) noCells(sequence uint64, r *record.Record) (map[cellID]movemen
 
 func (a *auditor) locationDeleted(sequence uint64, r *record.Record) (map[cellID]movement, error) {
 	for sku := range a.e.stock.SKUs() {
-		if c, ok := a.e.stock.Raw(sku, r.Location.ID); ok && (c.OnHand != 0 || c.Held != 0) {
+		if c, ok := a.e.stock.Raw(sku, r.Location.ID); ok && (c.Held != 0 || c.OnHand != 0 && resourceKindOf(a.e.skus.Name(sku)) == goods) {
 			return nil, a.broken(sequence, "it deletes location %q, which has %d on hand and %d held of %q",
 				a.e.locations.Name(r.Location.ID), c.OnHand, c.Held, a.e.skus.Name(sku))
 		}
 	}
 	if n := a.e.transfers.openAt(r.Location.ID); n > 0 {
 		return nil, a.broken(sequence, "it deletes location %q, from or to which %d transfers are open", a.e.locations.Name(r.Location.ID), n)
+	}
+	return a.noCells(sequence, r)
+}
+
+func (a *auditor) slotsRemoved(sequence uint64, r *record.Record) (moved map[cellID]movement, err error) {
+	for _, sku := range r.Slots {
+		name := a.e.skus.Name(sku)
+		if start, ok := parseSlotSKU(name); !ok || timeOf(r.Time).Before(start.Add(slotKept)) {
+			return nil, a.broken(sequence, "it removes %q, which is no slot that is over", name)
+		}
+		a.e.stock.ScanRaw(sku, func(location uint32, c stock.Cell) bool {
+			if c.Held != 0 {
+				err = a.broken(sequence, "it removes %q at %q, of which %d are held", name, a.e.locations.Name(location), c.Held)
+			}
+			return err == nil
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return a.noCells(sequence, r)
 }
@@ -191,8 +219,8 @@ func (a *auditor) lines(sequence uint64, r *record.Record, expired bool) (map[ce
 		l, b := &re.Lines[i], &a.before.Lines[i]
 		sold, freed := int64(l.Committed)-int64(b.Committed), int64(l.Released)-int64(b.Released)
 		sound := l.SKU == b.SKU && l.Location == b.Location && l.Quantity == b.Quantity &&
-			(sold == 0 || sold > 0 && r.Kind == record.ReservationCommitted) &&
-			(freed == 0 || freed > 0 && r.Kind == record.ReservationReleased) &&
+			(sold == 0 || sold > 0 && r.Kind == record.ReservationCommitted && a.e.isGoods(l)) &&
+			(freed == 0 || freed > 0 && (r.Kind == record.ReservationReleased || r.Kind == record.ReservationCommitted && !a.e.isGoods(l))) &&
 			uint64(l.Committed)+uint64(l.Released) <= uint64(l.Quantity)
 		if !sound {
 			return nil, a.broken(sequence, "reservation %s: line %+v becomes %+v", FormatID(re.ID), *b, *l)

@@ -36,6 +36,7 @@ const (
 
 	// transferMovedChange is what Stats count all moves of transfers as.
 	transferMovedChange ChangeKind = "transfer.moved"
+	SlotsRemovedChange  ChangeKind = "slots.removed"
 )
 
 var changeKinds = [...]ChangeKind{
@@ -46,6 +47,7 @@ var changeKinds = [...]ChangeKind{
 	record.SKUSet: SKUSetChange, record.LocationSet: LocationSetChange, record.LocationDeleted: LocationDeletedChange,
 	record.OrderMoved:    "order.moved", // each move has a kind of its own
 	record.TransferMoved: transferMovedChange,
+	record.SlotsRemoved:  SlotsRemovedChange,
 }
 
 // Change is one change, as the feed shows it. Everything in it is absolute: what the change left behind.
@@ -67,6 +69,8 @@ type Change struct {
 	Order             *Order
 	// Transfer, for the transfer kinds.
 	Transfer *Transfer
+	// Slots are the SKUs of pickup slots that are over: their cells are gone.
+	Slots []string
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
@@ -102,6 +106,9 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 		if r.Kind == record.TransferMoved {
 			c.Kind = transferChange(r.Transfer.Moves)
 		}
+	}
+	for _, sku := range r.Slots {
+		c.Slots = append(c.Slots, e.skus.Name(sku))
 	}
 	return c
 }
@@ -223,12 +230,13 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 }
 
 // EachCell calls f with every cell, SKU by SKU, as of some moment during the call: of one SKU or of all (""), at one
-// location or at all (""), but for those where units are in transit, which have to be named.
+// location or at all (""), but for those where units are in transit, which have to be named. Resources, which are no stock, are
+// left out.
 func (e *Engine) EachCell(sku, location string, f func(*Cell) error) error {
 	return e.eachCell(sku, location, false, f)
 }
 
-func (e *Engine) eachCell(sku, location string, transit bool, f func(*Cell) error) error {
+func (e *Engine) eachCell(sku, location string, everything bool, f func(*Cell) error) error {
 	first, last := uint32(1), e.skus.Through(e.log.Durable())
 	if sku != "" {
 		id, ok := e.knownSKU(sku)
@@ -246,6 +254,9 @@ func (e *Engine) eachCell(sku, location string, transit bool, f func(*Cell) erro
 	for id := first; id <= last; id++ {
 		cells = cells[:0]
 		name := e.skus.Name(id)
+		if !everything && resourceKindOf(name) != goods {
+			continue
+		}
 		if location != "" {
 			cell, err := e.Availability(name, location)
 			if err != nil {
@@ -256,7 +267,7 @@ func (e *Engine) eachCell(sku, location string, transit bool, f func(*Cell) erro
 			}
 		} else {
 			var err error
-			if cells, _, _, err = e.availabilityPage(cells, name, 0, transit, 0, 1<<32); err != nil {
+			if cells, _, _, err = e.availabilityPage(cells, name, 0, everything, 0, 1<<32); err != nil {
 				return err
 			}
 		}

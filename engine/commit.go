@@ -57,17 +57,25 @@ func (e *Engine) decideFinish(c *command, lines []Line) error {
 	re := &c.rec.Reservation
 	if len(lines) == 0 {
 		for i := range re.Lines {
-			e.finishLine(c, &re.Lines[i], re.Lines[i].Open(), c.rec.Kind == record.ReservationCommitted)
+			if l := &re.Lines[i]; e.isGoods(l) {
+				e.finishLine(c, l, l.Open(), c.rec.Kind == record.ReservationCommitted)
+			}
 		}
 	} else if err := e.finishLines(c, lines); err != nil {
 		return err
 	}
 	committed := false
 	for i := range re.Lines {
-		if re.Lines[i].Open() > 0 {
+		if re.Lines[i].Open() > 0 && e.isGoods(&re.Lines[i]) {
 			return nil
 		}
 		committed = committed || re.Lines[i].Committed > 0
+	}
+	// With the last of the goods, slots and compartments are free again: they are nothing that could be sold.
+	for i := range re.Lines {
+		if l := &re.Lines[i]; l.Open() > 0 {
+			e.releaseLine(c, l, l.Open())
+		}
 	}
 	re.State = reservation.Released
 	if committed {
@@ -125,13 +133,23 @@ func (e *Engine) finishLine(c *command, l *reservation.Line, units uint32, sold 
 	if units == 0 {
 		return
 	}
-	view, _ := e.stock.View(l.SKU, l.Location)
-	onHand, delta := view.OnHand, int64(0)
-	if sold {
-		l.Committed += units
-		delta = -int64(units)
-	} else {
-		l.Released += units
+	if !sold {
+		e.releaseLine(c, l, units)
+		return
 	}
-	c.addCell(l.SKU, l.Location, &view, onHand+delta, view.Held-int64(units), delta)
+	view, _ := e.stock.View(l.SKU, l.Location)
+	l.Committed += units
+	c.addCell(l.SKU, l.Location, &view, view.OnHand-int64(units), view.Held-int64(units), -int64(units))
+}
+
+// releaseLine gives units of a line back.
+func (e *Engine) releaseLine(c *command, l *reservation.Line, units uint32) {
+	view, _ := e.stock.View(l.SKU, l.Location)
+	l.Released += units
+	c.addCell(l.SKU, l.Location, &view, view.OnHand, view.Held-int64(units), 0)
+}
+
+// isGoods reports whether a line holds goods, and not a resource.
+func (e *Engine) isGoods(l *reservation.Line) bool {
+	return resourceKindOf(e.skus.Name(l.SKU)) == goods
 }

@@ -50,8 +50,10 @@
 //
 // # Where things are
 //
-// One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import, move_transfer. One per
-// noun: sku, location, line, reservation, order, transfer, refusal. limits.go is how many reservations somebody may have; apply.go is the only way into the state; recover.go and checkpoint.go bring it
+// One file per command: reserve, commit (and release), extend, expire, adjust, set_stock, import, place_order, move_order,
+// move_transfer. One per noun: sku, location, line, reservation, order, transfer, refusal, and resource (pickup slots and lockers,
+// which are held like units). order_moves.go has the states of orders, limits.go how many somebody may have. apply.go is the only way
+// into the state; recover.go and checkpoint.go bring it
 // back, check.go and audit.go prove it. Under internal: stock (the cells), reservation (live reservations and their
 // deadlines), journal (Pebble), record (the codec of changes), window (what is remembered for a while), symbol, clock.
 package engine

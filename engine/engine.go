@@ -57,6 +57,7 @@ type Engine struct {
 	clockDrift atomic.Int64  // wall clock minus engine time at the last look, ns
 	recovery   RecoveryStats
 	checkpoint checkpointState
+	oldSlots   oldSlots
 
 	stop       chan struct{}
 	background sync.WaitGroup
@@ -202,6 +203,9 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			e.imports.evict(now)
 			e.orders.forget(now-int64(e.options.OrderRetention), e.options.OrdersKept)
 			e.transfers.forget(now - int64(e.options.TransferRetention))
+			if err := e.removeOldSlots(); err != nil {
+				return // the journal has failed, and said so
+			}
 			if err := e.trim(); err != nil {
 				e.options.Log.Error("journal could not be trimmed", "error", err)
 			}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"time"
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/stock"
@@ -89,4 +90,56 @@ func (e *Engine) TransferRecord(id ID) (t record.Transfer) {
 		panic(err)
 	}
 	return t
+}
+
+// WithSlot and WithCompartment have a request hold a resource too; at "", that is where its first line is, or where its
+// location is found.
+func (r *ReserveRequest) WithSlot(location string, start time.Time) *ReserveRequest {
+	r.resources = append(r.resources, resource{kind: slotResource, slot: start, location: location})
+	return r
+}
+
+func (r *ReserveRequest) WithCompartment(location, size string) *ReserveRequest {
+	r.resources = append(r.resources, resource{kind: compartmentResource, size: size, location: location})
+	return r
+}
+
+// NextSlots returns the slots of a location that can be taken, and CompartmentsFrom the sizes that are large enough.
+func (e *Engine) NextSlots(location string, after time.Time, n int) []Slot {
+	id, _ := e.locations.Lookup(location)
+	return e.nextSlots(e.locationOf(id), after, e.Now(), n)
+}
+
+func (e *Engine) CompartmentsFrom(location, size string) []string {
+	id, _ := e.locations.Lookup(location)
+	return e.compartmentsFrom(e.locationOf(id), size)
+}
+
+// AddResources decides whether the resources of a request can be added to a live reservation, and returns how it would be and
+// the cells, or a RefusedError. It changes nothing.
+func (e *Engine) AddResources(id ID, r *ReserveRequest) (Reservation, []CellChange, error) {
+	c := newCommand()
+	defer c.recycle()
+	c.lines = c.lines[:0]
+	if err := c.resolveResources(e, r.resources, "", false); err != nil {
+		return Reservation{}, nil, err
+	}
+	ref, _, err := e.lockToAdd(c, id)
+	if ref == 0 || err != nil {
+		return Reservation{}, nil, err
+	}
+	defer e.stock.Unlock(&c.locks)
+	if !e.holdResources(c) {
+		return Reservation{}, nil, &RefusedError{Lines: refusalsFrom(c.rec.Refusals)}
+	}
+	return e.reservationFrom(&c.rec.Reservation), e.cellChanges(c.rec.Cells, 0), nil
+}
+
+// RemoveOldSlots removes the slots that are over, as the housekeeping does.
+func (e *Engine) RemoveOldSlots() error { return e.removeOldSlots() }
+
+// RemoveSlot removes the cells of a slot, over or not, held or not.
+func (e *Engine) RemoveSlot(start time.Time) error {
+	sku, _ := e.skus.Lookup(string(appendSlotSKU(nil, start)))
+	return e.Forge(func(r *record.Record) { r.Kind, r.Slots = record.SlotsRemoved, append(r.Slots, sku) })
 }

@@ -40,6 +40,9 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 	if err := c.resolveSKUs(e, r.Lines); err != nil {
 		return 0, err
 	}
+	if err := c.resolveResources(e, r.resources, "", true); err != nil {
+		return 0, err
+	}
 	if c.locks == (stock.LockSet{}) {
 		c.locks.Add(0) // every record is written under a lock
 	}
@@ -54,6 +57,7 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 			missing := e.firstShort(c, p.ID)
 			if missing == nil {
 				var last uint64
+				c.internResources(e)
 				last, missing, err = e.reserveAt(c, r, p, id, o, passed)
 				basis = max(basis, last)
 				if held = missing == nil && err == nil; held || err != nil {
@@ -84,10 +88,16 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 
 // refusal says why a line can't be granted. The request may live in memory that its caller will reuse.
 func (l *line) refusal(r *ReserveRequest, location string) record.Refusal {
-	return record.Refusal{
-		SKU: strings.Clone(r.Lines[l.request].SKU), Location: location, Reason: uint8(l.reason), Requested: l.quantity,
+	refusal := record.Refusal{
+		Location: location, Reason: uint8(l.reason), Requested: l.quantity,
 		OnHand: l.view.OnHand, Held: l.view.Held, Safety: l.view.Safety,
 	}
+	if l.resource != nil {
+		refusal.SKU = l.resource.sku()
+	} else {
+		refusal.SKU = strings.Clone(r.Lines[l.request].SKU)
+	}
+	return refusal
 }
 
 // resolveSKUs turns the lines of a request without locations into c.lines, adding up those for the same SKU.
@@ -129,11 +139,14 @@ func (e *Engine) firstShort(c *command, location uint32) *line {
 	for i := range c.lines {
 		l := &c.lines[i]
 		l.location = location
-		if l.sku == 0 {
+		if l.resource != nil {
+			e.viewResource(l, e.Now())
+		} else if l.sku == 0 {
 			return l // unknown
+		} else {
+			l.view, l.stocked = e.stock.View(l.sku, location)
 		}
-		l.view, l.stocked = e.stock.View(l.sku, location)
-		l.reason = reasonAgainst(&l.view, l.stocked, l.quantity)
+		l.reason = l.against()
 		if l.reason != 0 && !(l.short() && e.reservations.NextDue(stock.ShardOf(l.sku)) <= e.clock.Now()) {
 			return l
 		}
@@ -154,7 +167,7 @@ func (e *Engine) reserveAt(c *command, r *ReserveRequest, p *place, id ID, o *on
 	}
 	for i := range c.lines {
 		l := &c.lines[i]
-		if l.reason = reasonAgainst(&l.view, l.stocked, l.quantity); l.reason != 0 {
+		if l.reason = l.against(); l.reason != 0 {
 			return 0, l, nil
 		}
 	}

@@ -120,7 +120,8 @@ func (in *installer) mode(entry *decodedEntry) mode {
 // workerOf returns the worker that has all shards of a record, if there is one.
 func (in *installer) workerOf(r *record.Record) (worker int, one bool) {
 	switch r.Kind {
-	case record.SKUSet, record.LocationSet, record.LocationDeleted, record.StockImported, record.OrderMoved, record.TransferMoved:
+	case record.SKUSet, record.LocationSet, record.LocationDeleted, record.StockImported, record.OrderMoved, record.TransferMoved,
+		record.SlotsRemoved:
 		return 0, false
 	}
 	if r.Order != nil {

@@ -40,12 +40,15 @@ type Line struct {
 // line is a line of a command under way: the SKU and location as integers, the same cell only once.
 type line struct {
 	sku, location uint32
-	request       int // index of the first line of the request that it came from
+	request       int // index of the first line of the request that it came from, if it is one of goods
 	quantity      int64
 	granted       int64
 	reason        Reason
 	stocked       bool
 	view          stock.Cell // as of the decision, under the shard's lock
+
+	resource *resource // what it holds if not goods
+	guarded  bool      // a resource's shard is among the command's locks
 }
 
 // checkName refuses a name that can't be a SKU or a location.
@@ -93,11 +96,11 @@ func checkLines(lines []Line, check func(quantity int64) bool, want string) erro
 	return nil
 }
 
-// checkNames checks the names of all lines.
+// checkNames checks the names of all lines, which are of goods.
 func checkNames(lines []Line) error {
 	for i := range lines {
-		if err := checkName("", lines[i].SKU); err != nil {
-			return checkName(lineField(i, "sku"), lines[i].SKU)
+		if err := checkSKUName("", lines[i].SKU); err != nil {
+			return checkSKUName(lineField(i, "sku"), lines[i].SKU)
 		}
 		if err := checkName("", lines[i].Location); err != nil {
 			return checkName(lineField(i, "location"), lines[i].Location)

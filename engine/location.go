@@ -110,8 +110,8 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 	return e.locationFrom(&c.rec.Location, sequence), e.settle(sequence)
 }
 
-// DeleteLocation removes a location and its cells. It is refused while any of its cells has units on hand or held,
-// or a transfer from or to it is open.
+// DeleteLocation removes a location and its cells. It is refused while any of its cells has units on hand or held, a slot or
+// compartment there is held, or an order or a transfer is under way there.
 func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 	if err := checkName("location", id); err != nil {
 		return 0, err
@@ -145,7 +145,7 @@ func (e *Engine) DeleteLocation(id, key string) (sequence uint64, err error) {
 	}
 	inUse := InUseError{Location: e.locations.Name(n)}
 	for sku := range e.stock.SKUs() {
-		if cell, ok := e.stock.Raw(sku, n); ok && (cell.OnHand != 0 || cell.Held != 0) {
+		if cell, ok := e.stock.Raw(sku, n); ok && (cell.Held != 0 || cell.OnHand != 0 && resourceKindOf(e.skus.Name(sku)) == goods) {
 			inUse.Cells++
 		}
 	}

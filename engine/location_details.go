@@ -40,6 +40,11 @@ type LocationDetails struct {
 	DefaultHold int64 `json:"default_hold,omitzero"`
 	// Suppliers are the warehouses that can send stock there, at most SuppliersMax, each once. They may be put later.
 	Suppliers []Supplier `json:"suppliers,omitempty"`
+	// PickupSlots are when customers collect, where they choose a time; Compartments the locker's sizes, the smallest first, at
+	// most CompartmentsMax, each once; OrderTimes how long each step of an order may take there.
+	PickupSlots  *PickupSlots  `json:"pickup_slots,omitempty"`
+	Compartments []Compartment `json:"compartments,omitempty"`
+	OrderTimes   *OrderTimes   `json:"order_times,omitempty"`
 	// Attributes are the shop's own; at most AttributesMax, names like those of SKUs, values of at most AttributeValueMax
 	// bytes.
 	Attributes map[string]string `json:"attributes,omitempty"`
@@ -198,6 +203,9 @@ func (d *LocationDetails) normalise() {
 	if d.Address != nil && *d.Address == (Address{}) {
 		d.Address = nil
 	}
+	if d.OrderTimes != nil && *d.OrderTimes == (OrderTimes{}) {
+		d.OrderTimes = nil
+	}
 	d.Services = slices.Clone(d.Services)
 	slices.Sort(d.Services)
 	// The fastest first: the order in which they are asked.
@@ -255,6 +263,9 @@ func (d *LocationDetails) check() error {
 		return invalid("default_hold", h, fmt.Sprintf("1 to %d seconds, or 0 for none", HoldMax/time.Second))
 	}
 	if err := checkSuppliers(d.Suppliers); err != nil {
+		return err
+	}
+	if err := cmp.Or(d.PickupSlots.check(&d.Schedule), checkCompartments(d.Compartments), d.OrderTimes.check()); err != nil {
 		return err
 	}
 	return checkAttributes(d.Attributes)

@@ -26,6 +26,10 @@ type place struct {
 	suppliers   []Supplier
 	idRequired  bool
 
+	slots        *PickupSlots  // nil = none
+	compartments []Compartment // the smallest first
+	orderTimes   OrderTimes
+
 	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
 	// are kept: whoever needs an older one begins anew.
 	moved atomic.Pointer[place]
@@ -55,6 +59,10 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 	p.preparation = time.Duration(d.PreparationTime) * time.Second
 	p.defaultHold = time.Duration(d.DefaultHold) * time.Second
 	p.suppliers, p.idRequired = d.Suppliers, d.IDRequired
+	p.slots, p.compartments = d.PickupSlots, d.Compartments
+	if d.OrderTimes != nil {
+		p.orderTimes = *d.OrderTimes
+	}
 	p.traits = traitsOf(LocationKind(r.Kind), d.Services)
 	if d.Position != nil {
 		p.located = true

@@ -36,6 +36,14 @@ const (
 	NotPlanned
 	// NotInTransit: not that many units of the transfer's line are in transit.
 	NotInTransit
+	// SlotFull: the pickup slot has taken all the orders that it takes.
+	SlotFull
+	// NoSuchSlot: the location has no pickup slot that begins then, or it is too late or too early to take it.
+	NoSuchSlot
+	// LockerFull: all compartments of the size are taken.
+	LockerFull
+	// NoSuchCompartment: the location has no compartments of the size.
+	NoSuchCompartment
 	reasonEnd
 )
 
@@ -44,6 +52,7 @@ var reasonNames = [...]string{
 	Short: "short", HeldByOthers: "held_by_others", SafetyStock: "safety_stock", NotReserved: "not_reserved",
 	NoLocation: "no_location", HoursUnknown: "hours_unknown", NotTogether: "not_together",
 	NotPlanned: "not_planned", NotInTransit: "not_in_transit",
+	SlotFull: "slot_full", NoSuchSlot: "no_such_slot", LockerFull: "locker_full", NoSuchCompartment: "no_such_compartment",
 }
 
 // Reasons lists every reason.
@@ -78,7 +87,7 @@ type Refusal struct {
 // is all of them where the units that there are may not be promised.
 func (r *Refusal) ShortBy() int64 {
 	switch r.Reason {
-	case Short, HeldByOthers, SafetyStock:
+	case Short, HeldByOthers, SafetyStock, SlotFull, LockerFull:
 		return r.Requested - max(0, r.OnHand-r.Held-r.SafetyStock)
 	case NotReserved, NotPlanned, NotInTransit:
 		return r.Requested - r.Held

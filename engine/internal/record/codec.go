@@ -37,6 +37,7 @@ const (
 	partPassedOver
 	partOrder
 	partTransfer
+	partSlots
 	partsEnd
 )
 
@@ -49,6 +50,7 @@ const (
 	atRiskMax     = 1 << 16
 	textBytesMax  = 4096
 	refusalsLimit = linesMax
+	slotsMax      = 1 << 16
 )
 
 // Append encodes r behind dst.
@@ -112,6 +114,12 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partTransfer != 0 {
 		dst = AppendTransfer(dst, &r.Transfer)
 	}
+	if parts&partSlots != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Slots)))
+		for _, sku := range r.Slots {
+			dst = binary.AppendUvarint(dst, uint64(sku))
+		}
+	}
 	return dst
 }
 
@@ -143,6 +151,7 @@ func (r *Record) parts() uint16 {
 	set(partPassedOver, len(r.PassedOver) > 0)
 	set(partOrder, r.Order != nil)
 	set(partTransfer, r.Transfer.State != 0)
+	set(partSlots, len(r.Slots) > 0)
 	return parts
 }
 
@@ -335,6 +344,11 @@ func Decode(b []byte, r *Record) error {
 	}
 	if parts&partTransfer != 0 {
 		d.Transfer(&r.Transfer)
+	}
+	if parts&partSlots != 0 {
+		for range d.count(slotsMax) {
+			r.Slots = append(r.Slots, d.Uint32())
+		}
 	}
 	return d.End()
 }

@@ -24,6 +24,7 @@ const (
 	LocationDeleted
 	OrderMoved
 	TransferMoved
+	SlotsRemoved
 	kindEnd
 )
 
@@ -63,6 +64,8 @@ type Record struct {
 	Order *Order
 	// Transfer, for the kinds that move one, is the whole transfer as the change left it.
 	Transfer Transfer
+	// Slots are the SKUs of pickup slots that are over: all their cells are removed.
+	Slots []uint32
 }
 
 // Answer identifies the request that a record answers.
@@ -152,7 +155,7 @@ type Location struct {
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
 	transferLines := r.Transfer.Lines[:0]
-	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0]}
+	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0], Slots: r.Slots[:0]}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
 	r.Transfer.Lines = transferLines
 }

@@ -27,6 +27,7 @@ var kinds = map[Kind]string{
 	ReservationExpired: "reservation_expired", ReservationRefused: "reservation_refused",
 	SKUSet: "sku_set", LocationSet: "location_set", LocationDeleted: "location_deleted", OrderMoved: "order_moved",
 	TransferMoved: "transfer_moved",
+	SlotsRemoved:  "slots_removed",
 }
 
 // examples returns a record of each kind, with the parts that the engine gives it.
@@ -69,6 +70,7 @@ func examples() []*Record {
 			Kind: ReservationHeld, Time: at, Cells: []Cell{cell}, Reservation: held,
 			PassedOver: []Refusal{{SKU: "lamp", Location: "lyon", Reason: 5, Requested: 5, OnHand: 4}},
 		},
+		{Kind: SlotsRemoved, Time: at, Slots: []uint32{7, 300, 70_000}},
 		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 1, Details: []byte(`{"id_required":true}`)}},
 		{Kind: OrderMoved, Time: at, Answer: key, Cells: []Cell{cell}, Reservation: held, Order: &Order{
 			ID: reservation.ID{0: 0xB0, 15: 0xBF}, Reservation: id, Token: [16]byte{0: 0xC0, 15: 0xCF}, State: 1, Move: 1,
@@ -106,6 +108,7 @@ func normal(r *Record) Record {
 	n.Cells = append([]Cell(nil), r.Cells...)
 	n.Refusals = append([]Refusal(nil), r.Refusals...)
 	n.PassedOver = append([]Refusal(nil), r.PassedOver...)
+	n.Slots = append([]uint32(nil), r.Slots...)
 	n.Shortages = nil
 	for _, s := range r.Shortages {
 		s.AtRisk = append([]reservation.ID(nil), s.AtRisk...)
@@ -163,9 +166,6 @@ func TestRecordFormat(t *testing.T) {
 		}
 	}
 	for kind := Kind(1); kind < kindEnd; kind++ {
-		if kind == TransferMoved-1 {
-			continue // for orders
-		}
 		if !seen[kind] || kinds[kind] == "" {
 			t.Errorf("kind %d has no golden file", kind)
 		}
@@ -228,6 +228,9 @@ func drawn(r *rapid.T) *Record {
 	}
 	if part("passed over") {
 		rec.PassedOver = rapid.SliceOfN(refusal, 0, 4).Draw(r, "passed over")
+	}
+	if part("slots") {
+		rec.Slots = rapid.SliceOfN(u32, 0, 5).Draw(r, "slots")
 	}
 	if part("note") {
 		rec.Reason, rec.Reference = name.Draw(r, "reason"), name.Draw(r, "reference")

@@ -39,6 +39,9 @@ type sku struct {
 
 const settling = 1 << 63
 
+// noSKU stands for every SKU of which nothing was ever said. It is only read.
+var noSKU sku
+
 type location struct {
 	// version is sequence<<8 | flags; the only flag is Blocked.
 	version atomic.Uint64
@@ -142,7 +145,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 	}
 	if s == nil {
 		// Nothing was ever said of the SKU, but the location may be blocked all the same.
-		s = &sku{}
+		s = &noSKU
 	}
 	for {
 		skuSequence, locationVersion := s.sequence.Load(), l.version.Load()
@@ -350,6 +353,37 @@ func (m *Map) RemoveLocation(locationID uint32, sequence uint64) {
 		m.locks[ShardOf(id)].digest -= fact(id, locationID, &c)
 		s.store(locationID, Cell{Sequence: sequence, Flags: absent})
 		m.cells.Add(-1)
+	}
+}
+
+// RemoveSKU removes all cells of a SKU. The caller holds its shard. Their memory goes too, unless live reservation lines are
+// linked to one still, which may be as long as it holds nothing.
+func (m *Map) RemoveSKU(skuID uint32, sequence uint64) {
+	s := m.skus.At(skuID)
+	// Whoever finds no cell any more waits for this sequence.
+	s.sequence.Store(settling)
+	defer s.sequence.Store(sequence)
+	r := s.row.Load()
+	if r == nil {
+		return
+	}
+	sum, linked := &m.locks[ShardOf(skuID)].digest, false
+	for i := range r.slots {
+		at := &r.slots[i]
+		location := at.location()
+		if location == 0 {
+			continue
+		}
+		linked = linked || at.head() != 0
+		if c := at.load(); c.Flags&absent == 0 {
+			*sum -= fact(skuID, location, &c)
+			at.store(location, Cell{Sequence: sequence, Flags: absent})
+			m.cells.Add(-1)
+		}
+	}
+	if !linked {
+		s.row.Store(nil)
+		m.slots.Add(-int64(len(r.slots)))
 	}
 }
 

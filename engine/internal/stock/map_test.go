@@ -114,6 +114,13 @@ func TestMapIsAMap(t *testing.T) {
 				maps.DeleteFunc(want.cells, func(n name, _ Cell) bool { return n.location == location })
 				want.locations[location] = setting{sequence: sequence}
 			},
+			"remove SKU": func(r *rapid.T) {
+				sku := skus.Draw(r, "sku")
+				sequence := next()
+				m.RemoveSKU(sku, sequence)
+				maps.DeleteFunc(want.cells, func(n name, _ Cell) bool { return n.sku == sku })
+				want.defaults[sku] = setting{safety: want.defaults[sku].safety, sequence: sequence}
+			},
 			"swap head": func(r *rapid.T) {
 				// A cell that isn't there yet may have a head too.
 				n, ref := named.Draw(r, "cell"), rapid.OneOf(rapid.Just[uint32](0), rapid.Uint32()).Draw(r, "ref")
@@ -203,6 +210,10 @@ func TestTheZeroMapIsEmpty(t *testing.T) {
 	}
 	m.Prefetch(1, 1)
 	m.RemoveLocation(1, 1)
+	m.RemoveSKU(1, 1)
+	if m.Stats().Cells != 0 {
+		t.Error("there is a cell in it")
+	}
 }
 
 // TestTheDigestOfACellDoesNotChange pins a value that is stored in checkpoints and backups.
