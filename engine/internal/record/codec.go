@@ -35,7 +35,12 @@ const (
 	partSKU
 	partLocation
 	partPassedOver
-	partsEnd
+)
+
+const (
+	partThresholds = 1 << 14
+
+	partsKnown = partPassedOver<<1 - 1 | partThresholds
 )
 
 // Limits on what a record may claim, so that damaged bytes cannot make the decoder allocate without end. They are the
@@ -104,6 +109,12 @@ func Append(dst []byte, r *Record) []byte {
 	if parts&partPassedOver != 0 {
 		dst = appendRefusals(dst, r.PassedOver)
 	}
+	if parts&partThresholds != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Thresholds)))
+		for i := range r.Thresholds {
+			dst = AppendCellThreshold(dst, &r.Thresholds[i])
+		}
+	}
 	return dst
 }
 
@@ -133,6 +144,7 @@ func (r *Record) parts() uint16 {
 	set(partSKU, r.SKU.ID != 0)
 	set(partLocation, r.Location.ID != 0)
 	set(partPassedOver, len(r.PassedOver) > 0)
+	set(partThresholds, len(r.Thresholds) > 0)
 	return parts
 }
 
@@ -149,6 +161,9 @@ func appendCell(dst []byte, c *Cell) []byte {
 	if c.Delta != 0 {
 		flags |= hasDelta
 	}
+	if c.Events != 0 {
+		flags |= hasEvents
+	}
 	dst = append(dst, byte(flags))
 	dst = binary.AppendUvarint(dst, uint64(c.SKU))
 	dst = binary.AppendUvarint(dst, uint64(c.Location))
@@ -160,7 +175,28 @@ func appendCell(dst []byte, c *Cell) []byte {
 	if flags&hasDelta != 0 {
 		dst = binary.AppendVarint(dst, c.Delta)
 	}
+	if flags&hasEvents != 0 {
+		dst = append(dst, byte(c.Events))
+		if c.Events&thresholdEvents != 0 {
+			dst = binary.AppendVarint(dst, c.Threshold)
+		}
+	}
 	return dst
+}
+
+// thresholdEvents are those that are about a threshold, which then follows them.
+const thresholdEvents = CellBecameLow | CellRecovered
+
+// AppendCellThreshold encodes a cell's own threshold behind dst.
+func AppendCellThreshold(dst []byte, t *CellThreshold) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.SKU))
+	dst = binary.AppendUvarint(dst, uint64(t.Location))
+	return appendThreshold(dst, t.Threshold)
+}
+
+func appendThreshold(dst []byte, t Threshold) []byte {
+	dst = binary.AppendVarint(dst, t.Low)
+	return binary.AppendVarint(dst, t.Clear)
 }
 
 // AppendReservation encodes a reservation behind dst: state, id, times, sequences, text, lines.
@@ -205,6 +241,13 @@ func appendRefusal(dst []byte, r *Refusal) []byte {
 	return dst
 }
 
+// Where a SKU has more than what there was at first, its default hold is written as −1−hold, which is below 0 as none is,
+// and behind it come flags (uvarint) and what they announce, in the order of their bits.
+const (
+	skuLowStock = 1 << iota // its threshold
+	skuFlagsEnd
+)
+
 // AppendSKU encodes a SKU's settings behind dst.
 func AppendSKU(dst []byte, s *SKU) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.ID))
@@ -212,7 +255,19 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	dst = appendString(dst, s.Unit)
 	dst = appendString(dst, s.GTIN)
 	dst = binary.AppendVarint(dst, s.DefaultSafety)
-	return binary.AppendVarint(dst, s.DefaultHold)
+	flags := uint64(0)
+	if s.LowStock != (Threshold{}) {
+		flags |= skuLowStock
+	}
+	if flags == 0 {
+		return binary.AppendVarint(dst, s.DefaultHold)
+	}
+	dst = binary.AppendVarint(dst, -1-s.DefaultHold)
+	dst = binary.AppendUvarint(dst, flags)
+	if flags&skuLowStock != 0 {
+		dst = appendThreshold(dst, s.LowStock)
+	}
+	return dst
 }
 
 // The flags of a location's record.
@@ -258,7 +313,7 @@ func Decode(b []byte, r *Record) error {
 		return fmt.Errorf("%w: kind %d", ErrCorrupt, b[1])
 	}
 	parts := binary.LittleEndian.Uint16(b[2:])
-	if parts >= partsEnd {
+	if parts&^partsKnown != 0 {
 		return fmt.Errorf("%w: parts %#x", ErrCorrupt, parts)
 	}
 	r.Time = int64(binary.LittleEndian.Uint64(b[4:]))
@@ -307,6 +362,11 @@ func Decode(b []byte, r *Record) error {
 	if parts&partPassedOver != 0 {
 		for range d.count(refusalsLimit) {
 			r.PassedOver = append(r.PassedOver, d.refusal())
+		}
+	}
+	if parts&partThresholds != 0 {
+		for range d.count(cellsMax) {
+			r.Thresholds = append(r.Thresholds, d.CellThreshold())
 		}
 	}
 	return d.End()
@@ -427,9 +487,25 @@ func (d *Decoder) cell() Cell {
 	if flags&hasDelta != 0 {
 		c.Delta = d.Varint()
 	}
-	c.Flags = flags &^ (hasSafety | hasDelta)
+	if flags&hasEvents != 0 {
+		c.Events = CellEvents(d.Byte())
+		if c.Events >= cellEventsEnd {
+			d.fail("unknown event of a cell")
+		}
+		if c.Events&thresholdEvents != 0 {
+			c.Threshold = d.Varint()
+		}
+	}
+	c.Flags = flags &^ (hasSafety | hasDelta | hasEvents)
 	return c
 }
+
+// CellThreshold reads what AppendCellThreshold wrote.
+func (d *Decoder) CellThreshold() CellThreshold {
+	return CellThreshold{SKU: d.Uint32(), Location: d.Uint32(), Threshold: d.threshold()}
+}
+
+func (d *Decoder) threshold() Threshold { return Threshold{Low: d.Varint(), Clear: d.Varint()} }
 
 // Reservation reads what AppendReservation wrote, reusing r's memory.
 func (d *Decoder) Reservation(r *reservation.Reservation) {
@@ -469,10 +545,22 @@ func (d *Decoder) refusal() Refusal {
 
 // SKU reads what AppendSKU wrote.
 func (d *Decoder) SKU() SKU {
-	return SKU{
+	s := SKU{
 		ID: d.Uint32(), Title: d.text(), Unit: d.text(), GTIN: d.text(),
 		DefaultSafety: d.Varint(), DefaultHold: d.Varint(),
 	}
+	if s.DefaultHold >= 0 {
+		return s
+	}
+	s.DefaultHold = -1 - s.DefaultHold
+	flags := d.Uvarint()
+	if flags >= skuFlagsEnd {
+		d.fail("unknown flags of a SKU")
+	}
+	if flags&skuLowStock != 0 {
+		s.LowStock = d.threshold()
+	}
+	return s
 }
 
 // Location reads what AppendLocation wrote.

@@ -19,6 +19,8 @@ const (
 	absent
 	// busy cells are being written; readers try again.
 	busy
+	// Low cells came to their threshold and have not recovered since.
+	Low
 )
 
 // Cell is the stock of one SKU at one location.

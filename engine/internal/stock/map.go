@@ -231,7 +231,7 @@ func (m *Map) Put(skuID, locationID uint32, c Cell) {
 	if c.Flags&OwnSafety == 0 {
 		c.Safety = 0
 	}
-	c.Flags &= Blocked | OwnSafety
+	c.Flags &= Blocked | OwnSafety | Low
 	slot := m.slot(skuID, locationID)
 	before := slot.load()
 	sum := &m.locks[ShardOf(skuID)].digest
