@@ -52,12 +52,14 @@ type Change struct {
 	Shortages         []Shortage
 	SKU               *SKU
 	Location          *Location
+	// Events are what the change means besides what Kind says, in an order that is always the same.
+	Events []Event
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	c := Change{
 		Sequence: sequence, Time: timeOf(r.Time), Kind: changeKinds[r.Kind],
-		Cells: e.cellChanges(r.Cells, sequence), Refused: refusalsFrom(r.Refusals),
+		Cells: e.cellChanges(r, sequence), Refused: refusalsFrom(r.Refusals),
 		Reason: r.Reason, Reference: r.Reference, Shortages: e.shortages(r.Shortages),
 	}
 	if r.Reservation.State != 0 {
@@ -76,6 +78,7 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 		l := e.locationFrom(&r.Location, sequence)
 		c.Location = &l
 	}
+	e.addStockEvents(&c, r)
 	return c
 }
 

@@ -324,6 +324,16 @@ func TestABrokenRuleIsFound(t *testing.T) {
 			cell.Held, cell.OnHand = 0, 3
 			r.Cells = append(r.Cells, cell)
 		}, "is changed by kind"},
+		"a recovery that was none": {func(r *record.Record) {
+			r.Kind = record.StockSet
+			cell.OnHand, cell.Events, cell.WasAvailable = 6, record.CellRecovered, true
+			r.Cells = append(r.Cells, cell)
+		}, "goes from 3 to 4 available, which are events 00000 at 0; it says 10000 at 0"},
+		"the last unit, sold in silence": {func(r *record.Record) {
+			r.Kind = record.StockSet
+			cell.OnHand, cell.Events = 2, record.CellLow
+			r.Cells = append(r.Cells, cell)
+		}, "goes from 3 to 0 available, which are events 00010 at 0; it says 00001 at 0"},
 		"a setting that moves stock": {func(r *record.Record) {
 			r.Kind = record.SKUSet
 			r.SKU = record.SKU{ID: lamp, Title: "Lamp"}

@@ -44,6 +44,8 @@ const (
 	chunkAnswers
 	chunkImports
 	chunkSymbols
+
+	chunkThresholds byte = 11
 )
 
 // checkpointState is what the checkpoint loop and whoever asks about it share.
@@ -255,6 +257,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	w.liveReservations()
 	w.settings()
 	w.locations()
+	w.thresholds()
 	w.window(chunkEnded, e.ended.log)
 	w.window(chunkAnswers, e.answers.log)
 	for _, entry := range e.imports.entries() {
@@ -375,6 +378,20 @@ func (w *checkpointWriter) locations() {
 			w.begin(chunkLocations, 512)
 			w.chunk = binary.AppendUvarint(w.chunk, l.sequence)
 			w.chunk = record.AppendLocation(w.chunk, &l.Location)
+		}
+	}
+}
+
+func (w *checkpointWriter) thresholds() {
+	for shard := range stock.Shards {
+		var locks stock.LockSet
+		locks.Add(shard)
+		w.e.stock.Lock(&locks)
+		all := w.e.thresholdsOf(shard)
+		w.e.stock.Unlock(&locks)
+		for i := range all {
+			w.begin(chunkThresholds, 32)
+			w.chunk = record.AppendCellThreshold(w.chunk, &all[i])
 		}
 	}
 }

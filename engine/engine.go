@@ -38,7 +38,8 @@ type Engine struct {
 	answers      answers
 	ended        history
 	imports      imports
-	// recordDigest is the digest of settings and location records.
+	thresholds   thresholds
+	// recordDigest is the digest of settings, location records and thresholds.
 	recordDigest atomic.Uint64
 	lastDeletion atomic.Uint64 // sequence of the last location that was deleted
 	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
@@ -241,7 +242,7 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// Digest returns a 64-bit digest of the state (cells, live reservations, SKU settings, locations) and the sequence it
+// Digest returns a 64-bit digest of the state (cells, live reservations, thresholds, SKU settings, locations) and the sequence it
 // belongs to. Equal digests at equal sequences mean equal states.
 func (e *Engine) Digest() (sequence, digest uint64) {
 	e.stock.Lock(&stock.AllShards)

@@ -15,6 +15,13 @@ func (e *Engine) Forge(change func(r *record.Record)) error {
 	e.stock.Lock(&c.locks)
 	c.rec.Time = e.clock.Now()
 	change(&c.rec)
+	for i := range c.rec.Cells {
+		cell := &c.rec.Cells[i]
+		before, _ := e.stock.View(cell.SKU, cell.Location)
+		if cell.Events == 0 { // otherwise they are part of the forgery
+			cell.Events, cell.WasAvailable = lowEvent(before.Flags), before.Available() > 0
+		}
+	}
 	sequence := e.write(c)
 	e.stock.Unlock(&c.locks)
 	return e.settle(sequence)

@@ -50,7 +50,7 @@ type Record struct {
 	Reason    string
 	Reference string
 
-	// Shortages are the cells that the change left with more units promised than there are.
+	// Shortages are the cells that the change left with more units promised than there are, in the order of Cells.
 	Shortages []Shortage
 
 	// Thresholds are those of their own that the change has set for some of its cells, or taken away.

@@ -138,7 +138,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 	s := m.skus.Peek(skuID)
 	l := m.locations.Peek(locationID)
 	if l == nil {
-		return Cell{}, false
+		return Cell{Flags: absent}, false
 	}
 	if s == nil {
 		// Nothing was ever said of the SKU, but the location may be blocked all the same.
@@ -156,7 +156,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 		// The default and the location have versions of their own; the cell was read between two equal readings of both.
 		if s.sequence.Load() == skuSequence && skuSequence != settling && l.version.Load() == locationVersion {
 			if !ok {
-				c.OnHand, c.Held, c.Flags = 0, 0, c.Flags&LocationBlocked
+				c.OnHand, c.Held, c.Flags = 0, 0, c.Flags&LocationBlocked|absent
 				return c, false
 			}
 			return c, true
