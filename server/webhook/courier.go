@@ -128,8 +128,10 @@ func (c *courier) readFeed(ctx context.Context) {
 		read, events, n := after, []*event(nil), 0
 		err := c.feed.Changes(after, func(change *engine.Change) error {
 			read, n = change.Sequence, n+1
-			if filter.wants(change) {
-				events = append(events, newEvent(change, c.o.Source, c.o.Encode))
+			for number := range 1 + len(change.Events) {
+				if filter.wants(change, number) {
+					events = append(events, newEvent(change, number, c.o.Source, c.o.Encode))
+				}
 			}
 			if n >= readMax || len(events) >= free {
 				return engine.ErrEnough
