@@ -63,7 +63,7 @@ func happened(t *testing.T, e *engine.Engine, from uint64, want func(kind engine
 			}
 		}
 		for i := range c.Events {
-			of, id := &c.Events[i], fmt.Sprintf("%s.%d", id, i+1)
+			of, id := &c.Events[i], fmt.Sprintf("%s-%d", id, i+1)
 			if want(of.Type, of.Location) {
 				kinds[id] = of.Type
 				lane := of.SKU + " at " + of.Location
@@ -106,7 +106,7 @@ func (r *receiver) awaitExactly(kinds map[string]engine.ChangeKind, inOrder map[
 		if _, before := at[e.ID]; !before {
 			at[e.ID] = i
 		}
-		if strings.Contains(e.ID, ".") && e.Subject != "stock/"+e.Data.SKU+"/"+e.Data.Location {
+		if strings.Count(e.ID, "-") > 1 && e.Subject != "stock/"+e.Data.SKU+"/"+e.Data.Location {
 			r.t.Errorf("event %s is of %q, its data of %s at %s", e.ID, e.Subject, e.Data.SKU, e.Data.Location)
 		}
 	}
@@ -230,7 +230,7 @@ func TestAFileOfBefore(t *testing.T) {
 	}
 	h := openHooks(t, dir, e)
 	got := r.await("the one that waited", func(taken []received) bool { return len(taken) > 0 })
-	if got[0].Data.Sequence != 3 || strings.Contains(got[0].ID, ".") {
+	if got[0].Data.Sequence != 3 || strings.Count(got[0].ID, "-") > 1 {
 		t.Errorf("it was sent %+v", got[0])
 	}
 	if d, _ := h.Deliveries("shop", 1); len(d) != 1 || d[0].Attempt != 3 {

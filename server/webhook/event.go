@@ -49,7 +49,7 @@ func newEvent(c *engine.Change, number int, source string, encode Encoder) *even
 	if number > 0 {
 		of = &c.Events[number-1]
 		e.kind = of.Type
-		e.id += "." + strconv.Itoa(number)
+		e.id += "-" + strconv.Itoa(number) // and no full stop, which is what the signature puts behind an id
 	}
 	subject := ""
 	switch {

@@ -3,10 +3,13 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -325,7 +328,7 @@ func TestTheDeadDelayNobody(t *testing.T) {
 	failing.secrets = []Secret{put(t, h, Endpoint{ID: "failing", URL: failing.URL}).Secret}
 	well.secrets = []Secret{put(t, h, Endpoint{ID: "well", URL: well.URL}).Secret}
 	well.await("all of it, though others are dead", all(1, trade(t, e, 200)))
-	for _, id := range []string{"refusing", "failing"} {
+	for _, id := range []string{"refusing", "failing", "tls"} {
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			if _, st, _ := h.Get(id); st.Failing > 0 && st.Error != "" && st.Waiting > 0 {
 				break
@@ -334,6 +337,20 @@ func TestTheDeadDelayNobody(t *testing.T) {
 				t.Fatalf("%s is not said to fail", id)
 			}
 		}
+	}
+}
+
+// TestAnUnknownCertificateIsNotTrusted: what says who may know of it is the certificate.
+func TestAnUnknownCertificateIsNotTrusted(t *testing.T) {
+	e := openEngine(t)
+	h := openHooks(t, t.TempDir(), e)
+	to := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent an event") }))
+	to.Config.ErrorLog = log.New(io.Discard, "", 0)
+	to.StartTLS()
+	defer to.Close()
+	put(t, h, Endpoint{ID: "shop", URL: to.URL})
+	if d, _ := h.Test(t.Context(), "shop"); !strings.Contains(d.Error, "certificate") || d.Status != 0 {
+		t.Errorf("the test was answered %+v", d)
 	}
 }
 
