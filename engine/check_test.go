@@ -371,6 +371,47 @@ func TestABrokenRuleIsFound(t *testing.T) {
 	}
 }
 
+// TestChangesOfBeforeThereWereEventsAreSound, though units came and went in silence; once there were any, that is a finding.
+func TestChangesOfBeforeThereWereEventsAreSound(t *testing.T) {
+	t.Parallel()
+	f := openFaulty(t, enginetest.NewDisk())
+	if _, err := f.PutLocation(engine.Location{ID: "lyon"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.PutSKU(engine.SKU{ID: "lamp"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	silently := func(onHand int64) {
+		t.Helper()
+		err := f.ForgeOld(func(r *record.Record) {
+			r.Kind = record.StockSet
+			r.Cells = append(r.Cells, record.Cell{SKU: 1, Location: 1, OnHand: onHand})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	silently(5)
+	silently(0)
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); err != nil {
+		t.Errorf("before there were any: %v", err)
+	}
+	units := int64(3)
+	if _, err := f.SetStock(&engine.SetStockRequest{SKU: "lamp", Location: "lyon", OnHand: &units}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); err != nil {
+		t.Errorf("with the first: %v", err)
+	}
+	silently(0)
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); !errors.Is(err, engine.ErrBroken) || !strings.Contains(err.Error(), "goes from 3 to 0 available") {
+		t.Errorf("after it: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestWhatCannotBeCheckedIsNotCalledDamaged: the answer is to look again later, or elsewhere, and not to restore a backup.
 func TestWhatCannotBeCheckedIsNotCalledDamaged(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,20 @@ func (e *Engine) Forge(change func(r *record.Record)) error {
 	return e.settle(sequence)
 }
 
+// ForgeOld is Forge by a program that knew no events.
+func (e *Engine) ForgeOld(change func(r *record.Record)) error {
+	c := newCommand()
+	c.locks = stock.AllShards
+	e.stock.Lock(&c.locks)
+	c.rec.Time = e.clock.Now()
+	change(&c.rec)
+	c.buffer = record.Append(c.buffer[:0], &c.rec)
+	sequence := e.log.Append(c.buffer)
+	e.apply(sequence, &c.rec, c.buffer, live)
+	e.stock.Unlock(&c.locks)
+	return e.settle(sequence)
+}
+
 // SetBehindTheJournal changes on hand in memory, and tells the journal nothing.
 func (e *Engine) SetBehindTheJournal(sku, location string, onHand int64) {
 	s, _ := e.skus.Lookup(sku)
