@@ -41,6 +41,8 @@ type CellChange struct {
 	Cell
 	// Delta is how far the change moved OnHand; 0 where OnHand was set rather than moved.
 	Delta int64
+	// LowStock is the cell's own threshold where the change has set it, or the zero one where it has taken it away.
+	LowStock *Threshold
 }
 
 // Shortage is a cell that the change left with more units promised than there are.
@@ -198,16 +200,21 @@ func (e *Engine) findShortages(c *command) {
 func (e *Engine) stockChange(r *record.Record, sequence uint64) StockChange {
 	return StockChange{
 		Sequence: sequence, Time: timeOf(r.Time),
-		Cells: e.cellChanges(r.Cells, sequence), Shortages: e.shortages(r.Shortages),
+		Cells: e.cellChanges(r, sequence), Shortages: e.shortages(r.Shortages),
 	}
 }
 
-func (e *Engine) cellChanges(cells []record.Cell, sequence uint64) []CellChange {
-	out := make([]CellChange, len(cells))
-	for i := range cells {
-		r := &cells[i]
-		view := stock.Cell{OnHand: r.OnHand, Held: r.Held, Safety: r.Safety, Sequence: sequence, Flags: stock.Flags(r.Flags)}
-		out[i] = CellChange{e.cellFrom(r.SKU, r.Location, &view), r.Delta}
+func (e *Engine) cellChanges(r *record.Record, sequence uint64) []CellChange {
+	out := make([]CellChange, len(r.Cells))
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		view := stock.Cell{OnHand: c.OnHand, Held: c.Held, Safety: c.Safety, Sequence: sequence, Flags: stockFlags(c)}
+		out[i] = CellChange{Cell: e.cellFrom(c.SKU, c.Location, &view), Delta: c.Delta}
+		for _, t := range r.Thresholds {
+			if t.SKU == c.SKU && t.Location == c.Location {
+				out[i].LowStock = &Threshold{t.Low, t.Clear}
+			}
+		}
 	}
 	return out
 }

@@ -50,8 +50,11 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		e.stock.Put(c.SKU, c.Location, stock.Cell{
-			OnHand: c.OnHand, Held: c.Held, Safety: c.Safety, Sequence: sequence, Flags: stock.Flags(c.Flags),
+			OnHand: c.OnHand, Held: c.Held, Safety: c.Safety, Sequence: sequence, Flags: stockFlags(c),
 		})
+	}
+	for i := range r.Thresholds {
+		e.applyThreshold(&r.Thresholds[i])
 	}
 	if r.Reservation.State != 0 && r.Kind != record.ReservationRefused {
 		e.applyReservation(r, m)

@@ -19,6 +19,8 @@ var ErrBroken = errors.New("invariant broken")
 type auditor struct {
 	e      *Engine
 	before reservation.Reservation
+	// events says that there were events on record. Changes before the first come of a program that knew none.
+	eventsSeen bool
 }
 
 // audit checks a record that is about to be installed.
@@ -94,7 +96,62 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 		}
 	}
 	delete(moved, at)
+	return a.events(sequence, r, c, &before)
+}
+
+// events checks what a record says that a change meant for what is available of a cell.
+func (a *auditor) events(sequence uint64, r *record.Record, c *record.Cell, before *stock.Cell) error {
+	left := max(0, c.OnHand-c.Held-c.Safety)
+	if c.Flags&record.Blocked != 0 {
+		left = 0
+	}
+	wasLow := before.Flags&stock.Low != 0
+	isLow, want := wasLow, record.CellEvents(0)
+	threshold := int64(0)
+	if c.Flags&record.LocationBlocked == 0 {
+		had := before.Available()
+		switch {
+		case had > 0 && left == 0:
+			want |= record.CellOut
+		case had == 0 && left > 0:
+			want |= record.CellBack
+		}
+		t := a.threshold(r, c)
+		if !wasLow && t != (record.Threshold{}) && left <= t.Low {
+			isLow, threshold = true, t.Low
+			want |= record.CellBecameLow
+		}
+		if wasLow && (t == (record.Threshold{}) || left >= t.Clear) {
+			isLow, threshold = false, t.Clear
+			want |= record.CellRecovered
+		}
+	}
+	if isLow {
+		want |= record.CellLow
+	}
+	a.eventsSeen = a.eventsSeen || c.Events != 0
+	if a.eventsSeen && (c.Events != want || c.Threshold != threshold) {
+		return a.broken(sequence, "%q at %q goes from %d to %d available, which are events %05b at %d; it says %05b at %d",
+			a.e.skus.Name(c.SKU), a.e.locations.Name(c.Location), before.Available(), left, want, threshold, c.Events, c.Threshold)
+	}
 	return nil
+}
+
+// threshold returns the threshold of a cell once a record is installed.
+func (a *auditor) threshold(r *record.Record, c *record.Cell) (t record.Threshold) {
+	if s := a.e.settingsOf(c.SKU); s != nil {
+		t = s.LowStock
+	}
+	own, ok := a.e.thresholds.own[stock.ShardOf(c.SKU)][cellKey(c.SKU, c.Location)]
+	for _, set := range r.Thresholds {
+		if set.SKU == c.SKU && set.Location == c.Location {
+			own, ok = set.Threshold, set.Threshold != record.Threshold{}
+		}
+	}
+	if ok {
+		return own
+	}
+	return t
 }
 
 type auditRule func(a *auditor, sequence uint64, r *record.Record) (map[cellID]movement, error)

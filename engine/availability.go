@@ -20,6 +20,8 @@ type Cell struct {
 	OwnSafetyStock bool
 	// Blocked is the cell's own flag, LocationBlocked its location's.
 	Blocked, LocationBlocked bool
+	// Low says that available came to the threshold of the cell or its SKU, and has not recovered since.
+	Low bool
 	// Available = max(0, OnHand − Held − SafetyStock), and 0 where the cell or its location is blocked.
 	Available int64
 	// Stocked says that there is such a cell; if not, all numbers are 0.
@@ -33,7 +35,7 @@ func (e *Engine) cellFrom(sku, location uint32, view *stock.Cell) Cell {
 		SKU: e.skus.Name(sku), Location: e.locations.Name(location),
 		OnHand: view.OnHand, Held: view.Held, SafetyStock: view.Safety, OwnSafetyStock: view.Flags&stock.OwnSafety != 0,
 		Blocked: view.Flags&stock.Blocked != 0, LocationBlocked: view.Flags&stock.LocationBlocked != 0,
-		Available: view.Available(), Stocked: true, Sequence: view.Sequence,
+		Low: view.Flags&stock.Low != 0, Available: view.Available(), Stocked: true, Sequence: view.Sequence,
 	}
 }
 

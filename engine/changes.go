@@ -71,12 +71,14 @@ type Change struct {
 	Transfer *Transfer
 	// Slots are the SKUs of pickup slots that are over: their cells are gone.
 	Slots []string
+	// Events are what the change means besides what Kind says, in an order that is always the same.
+	Events []Event
 }
 
 func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	c := Change{
 		Sequence: sequence, Time: timeOf(r.Time), Kind: changeKinds[r.Kind],
-		Cells: e.cellChanges(r.Cells, sequence), Refused: refusalsFrom(r.Refusals),
+		Cells: e.cellChanges(r, sequence), Refused: refusalsFrom(r.Refusals),
 		Reason: r.Reason, Reference: r.Reference, Shortages: e.shortages(r.Shortages),
 	}
 	if r.Reservation.State != 0 {
@@ -110,6 +112,7 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	for _, sku := range r.Slots {
 		c.Slots = append(c.Slots, e.skus.Name(sku))
 	}
+	e.addStockEvents(&c, r)
 	return c
 }
 

@@ -324,6 +324,16 @@ func TestABrokenRuleIsFound(t *testing.T) {
 			cell.Held, cell.OnHand = 0, 3
 			r.Cells = append(r.Cells, cell)
 		}, "is changed by kind"},
+		"a recovery that was none": {func(r *record.Record) {
+			r.Kind = record.StockSet
+			cell.OnHand, cell.Events, cell.WasAvailable = 6, record.CellRecovered, true
+			r.Cells = append(r.Cells, cell)
+		}, "goes from 3 to 4 available, which are events 00000 at 0; it says 10000 at 0"},
+		"the last unit, sold in silence": {func(r *record.Record) {
+			r.Kind = record.StockSet
+			cell.OnHand, cell.Events = 2, record.CellLow
+			r.Cells = append(r.Cells, cell)
+		}, "goes from 3 to 0 available, which are events 00010 at 0; it says 00001 at 0"},
 		"a setting that moves stock": {func(r *record.Record) {
 			r.Kind = record.SKUSet
 			r.SKU = record.SKU{ID: lamp, Title: "Lamp"}
@@ -358,6 +368,47 @@ func TestABrokenRuleIsFound(t *testing.T) {
 				t.Errorf("check: %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestChangesOfBeforeThereWereEventsAreSound, though units came and went in silence; once there were any, that is a finding.
+func TestChangesOfBeforeThereWereEventsAreSound(t *testing.T) {
+	t.Parallel()
+	f := openFaulty(t, enginetest.NewDisk())
+	if _, err := f.PutLocation(engine.Location{ID: "lyon"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.PutSKU(engine.SKU{ID: "lamp"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	silently := func(onHand int64) {
+		t.Helper()
+		err := f.ForgeOld(func(r *record.Record) {
+			r.Kind = record.StockSet
+			r.Cells = append(r.Cells, record.Cell{SKU: 1, Location: 1, OnHand: onHand})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	silently(5)
+	silently(0)
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); err != nil {
+		t.Errorf("before there were any: %v", err)
+	}
+	units := int64(3)
+	if _, err := f.SetStock(&engine.SetStockRequest{SKU: "lamp", Location: "lyon", OnHand: &units}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); err != nil {
+		t.Errorf("with the first: %v", err)
+	}
+	silently(0)
+	if _, err := check(t, enginetest.Crash(f.disk, 0, nil)); !errors.Is(err, engine.ErrBroken) || !strings.Contains(err.Error(), "goes from 3 to 0 available") {
+		t.Errorf("after it: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -46,6 +46,7 @@ const (
 	chunkSymbols
 	chunkOrders
 	chunkTransfers
+	chunkThresholds
 )
 
 // checkpointState is what the checkpoint loop and whoever asks about it share.
@@ -257,6 +258,7 @@ func (w *checkpointWriter) write(to io.Writer) error {
 	w.liveReservations()
 	w.settings()
 	w.locations()
+	w.thresholds()
 	w.window(chunkEnded, e.ended.log)
 	w.window(chunkAnswers, e.answers.log)
 	w.orders()
@@ -382,6 +384,20 @@ func (w *checkpointWriter) locations() {
 			w.begin(chunkLocations, 512)
 			w.chunk = binary.AppendUvarint(w.chunk, l.sequence)
 			w.chunk = record.AppendLocation(w.chunk, &l.Location)
+		}
+	}
+}
+
+func (w *checkpointWriter) thresholds() {
+	for shard := range stock.Shards {
+		var locks stock.LockSet
+		locks.Add(shard)
+		w.e.stock.Lock(&locks)
+		all := w.e.thresholdsOf(shard)
+		w.e.stock.Unlock(&locks)
+		for i := range all {
+			w.begin(chunkThresholds, 32)
+			w.chunk = record.AppendCellThreshold(w.chunk, &all[i])
 		}
 	}
 }

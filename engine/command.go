@@ -40,6 +40,7 @@ func (c *command) recycle() {
 // write makes c.rec the next change: numbers it, hands it to the journal and applies it. The caller holds the shards of
 // every cell and reservation in it, and waits for the sequence once it has let go of them.
 func (e *Engine) write(c *command) (sequence uint64) {
+	e.decideEvents(&c.rec)
 	c.buffer = record.Append(c.buffer[:0], &c.rec)
 	sequence = e.log.Append(c.buffer)
 	e.apply(sequence, &c.rec, c.buffer, live)
@@ -55,9 +56,12 @@ func (e *Engine) write(c *command) (sequence uint64) {
 func (c *command) addCell(sku, location uint32, view *stock.Cell, onHand, held, delta int64) {
 	c.rec.Cells = append(c.rec.Cells, record.Cell{
 		SKU: sku, Location: location, OnHand: onHand, Held: held, Safety: view.Safety, Delta: delta,
-		Flags: record.CellFlags(view.Flags),
+		Flags: record.CellFlags(view.Flags & recordFlags), Events: lowEvent(view.Flags), WasAvailable: view.Available() > 0,
 	})
 }
+
+// recordFlags are those flags of a cell that a record has as they are.
+const recordFlags = stock.Blocked | stock.OwnSafety | stock.LocationBlocked
 
 // admit refuses or delays a write before it takes any lock.
 func (e *Engine) admit() error {

@@ -40,7 +40,8 @@ type Engine struct {
 	ended        history
 	imports      imports
 	transfers    transfers
-	// recordDigest is the digest of settings, location records and open transfers.
+	thresholds   thresholds
+	// recordDigest is the digest of settings, location records, thresholds, live orders and open transfers.
 	recordDigest atomic.Uint64
 	lastDeletion atomic.Uint64 // sequence of the last location that was deleted
 	lastPlace    atomic.Uint64 // sequence of the last location that was put or deleted
@@ -256,7 +257,8 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// Digest returns a 64-bit digest of the state (cells, live reservations, SKU settings, locations, open transfers) and the sequence it
+// Digest returns a 64-bit digest of the state (cells, live reservations, thresholds, SKU settings, locations, live orders, open
+// transfers) and the sequence it
 // belongs to. Equal digests at equal sequences mean equal states.
 func (e *Engine) Digest() (sequence, digest uint64) {
 	e.stock.Lock(&stock.AllShards)

@@ -31,7 +31,28 @@ func (e *Engine) Forge(change func(r *record.Record)) error {
 	e.stock.Lock(&c.locks)
 	c.rec.Time = e.clock.Now()
 	change(&c.rec)
+	for i := range c.rec.Cells {
+		cell := &c.rec.Cells[i]
+		before, _ := e.stock.View(cell.SKU, cell.Location)
+		if cell.Events == 0 { // otherwise they are part of the forgery
+			cell.Events, cell.WasAvailable = lowEvent(before.Flags), before.Available() > 0
+		}
+	}
 	sequence := e.write(c)
+	e.stock.Unlock(&c.locks)
+	return e.settle(sequence)
+}
+
+// ForgeOld is Forge by a program that knew no events.
+func (e *Engine) ForgeOld(change func(r *record.Record)) error {
+	c := newCommand()
+	c.locks = stock.AllShards
+	e.stock.Lock(&c.locks)
+	c.rec.Time = e.clock.Now()
+	change(&c.rec)
+	c.buffer = record.Append(c.buffer[:0], &c.rec)
+	sequence := e.log.Append(c.buffer)
+	e.apply(sequence, &c.rec, c.buffer, live)
 	e.stock.Unlock(&c.locks)
 	return e.settle(sequence)
 }
@@ -132,7 +153,7 @@ func (e *Engine) AddResources(id ID, r *ReserveRequest) (Reservation, []CellChan
 	if !e.holdResources(c) {
 		return Reservation{}, nil, &RefusedError{Lines: refusalsFrom(c.rec.Refusals)}
 	}
-	return e.reservationFrom(&c.rec.Reservation), e.cellChanges(c.rec.Cells, 0), nil
+	return e.reservationFrom(&c.rec.Reservation), e.cellChanges(&c.rec, 0), nil
 }
 
 // RemoveOldSlots removes the slots that are over, as the housekeeping does.

@@ -193,6 +193,12 @@ func (l *loader) install(kind byte, data []byte) error {
 		return eachEntry(d, l.e.restoreOrder)
 	case chunkImports:
 		return eachEntry(d, l.e.imports.restore)
+	case chunkThresholds:
+		for d.More() {
+			if t := d.CellThreshold(); d.Err() == nil {
+				l.threshold(&t)
+			}
+		}
 	case chunkSymbols:
 		return eachEntry(d, func(entry []byte) error { return l.e.applySymbol(entry, 0) })
 	case chunkTransfers:
@@ -243,6 +249,14 @@ func (l *loader) row(d *record.Decoder) {
 		}
 		l.e.stock.Put(sku, location, c)
 	}
+}
+
+func (l *loader) threshold(t *record.CellThreshold) {
+	var locks stock.LockSet
+	locks.Add(stock.ShardOf(t.SKU))
+	l.e.stock.Lock(&locks)
+	defer l.e.stock.Unlock(&locks)
+	l.e.applyThreshold(t)
 }
 
 // loadAhead is how many reservations are decoded before the first of them is inserted: each touches half a dozen places

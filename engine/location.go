@@ -305,6 +305,7 @@ func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
 	}
 	p.Store(nil)
 	e.stock.RemoveLocation(id, sequence)
+	e.dropThresholds(id)
 	e.stock.SetLocation(id, false, sequence)
 }
 

@@ -22,6 +22,7 @@ type pair struct {
 	model *naive
 	// unswept says that time has passed, so that reads may still show what is due as held.
 	unswept bool
+	events  naiveEvents
 }
 
 // Few names, so that requests meet. The last of each are never reported, only asked for.
@@ -251,7 +252,7 @@ func (p *pair) setStock(t *rapid.T) {
 	l := drawLine(t, true, 0, 10)
 	r := engine.SetStockRequest{SKU: l.SKU, Location: l.Location, Key: drawKey(t)}
 	blocked := false
-	switch rapid.IntRange(0, 4).Draw(t, "what") {
+	switch rapid.IntRange(0, 6).Draw(t, "what") {
 	case 0:
 		r.OnHand = &l.Quantity
 	case 1:
@@ -272,6 +273,11 @@ func (p *pair) setStock(t *rapid.T) {
 			expected += 7
 		}
 		r.Key, r.IfSequence = "", &expected
+	case 5:
+		low := drawThreshold(t)
+		r.LowStock = &low
+	case 6:
+		r.InheritLowStock = true
 	}
 	p.sweep()
 	matches := true
@@ -289,10 +295,19 @@ func (p *pair) setStock(t *rapid.T) {
 			}
 			return fmt.Sprint(*v)
 		}
-		request := fmt.Sprintf("set %s %s %s %s %v", r.SKU, r.Location, given(r.OnHand), given(r.SafetyStock), []bool{r.InheritSafetyStock, r.Blocked != nil, blocked})
+		request := fmt.Sprintf("set %s %s %s %s %v", r.SKU, r.Location, given(r.OnHand), given(r.SafetyStock), []bool{r.InheritSafetyStock, r.Blocked != nil, blocked, r.InheritLowStock})
+		if r.LowStock != nil {
+			request += fmt.Sprint(*r.LowStock)
+		}
 		want = p.model.once(r.Key, request, func() (string, bool) { return p.model.setStock(&r), true })
 	}
 	same(t, fmt.Sprintf("set %+v", r), changeText(got, err), want)
+}
+
+// drawThreshold returns one that stock will cross.
+func drawThreshold(t *rapid.T) engine.Threshold {
+	low := rapid.Int64Range(0, 6).Draw(t, "low")
+	return engine.Threshold{Low: low, Clear: low + rapid.Int64Range(1, 4).Draw(t, "clear")}
 }
 
 func (p *pair) putSKU(t *rapid.T) {
@@ -300,6 +315,9 @@ func (p *pair) putSKU(t *rapid.T) {
 		ID:                 rapid.SampledFrom(modelSKUs[:3]).Draw(t, "sku"),
 		DefaultSafetyStock: rapid.SampledFrom([]int64{-3, -2, 0, 0, 1}).Draw(t, "safety stock"),
 		DefaultHold:        time.Duration(rapid.SampledFrom([]int{0, 3, 30}).Draw(t, "hold")) * time.Second,
+	}
+	if rapid.Bool().Draw(t, "low stock") {
+		s.LowStock = drawThreshold(t)
 	}
 	if _, err := p.db.PutSKU(s, ""); err != nil {
 		t.Fatal(err)
@@ -406,6 +424,7 @@ func (p *pair) check(t *rapid.T) {
 		return
 	}
 	p.sweep()
+	p.checkEvents(t)
 	for _, sku := range modelSKUs {
 		for _, location := range modelLocations {
 			name := engine.CellName{SKU: sku, Location: location}
@@ -448,6 +467,7 @@ func (p *pair) check(t *rapid.T) {
 // checkFeed installs the change feed from its beginning, which must lead to the present cells.
 func (p *pair) checkFeed(t *rapid.T) {
 	p.sweep()
+	p.checkEvents(t)
 	cells := make(map[engine.CellName]engine.Cell)
 	last := uint64(0)
 	err := p.db.Changes(0, func(c *engine.Change) error {

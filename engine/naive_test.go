@@ -28,6 +28,7 @@ type naive struct {
 type naiveCell struct {
 	onHand, safety     int64
 	ownSafety, blocked bool
+	lowStock           engine.Threshold // its own
 }
 
 type naiveHold struct {
@@ -380,6 +381,12 @@ func (n *naive) setStock(r *engine.SetStockRequest) string {
 	}
 	if r.Blocked != nil {
 		c.blocked = *r.Blocked
+	}
+	if r.LowStock != nil {
+		c.lowStock = *r.LowStock
+	}
+	if r.InheritLowStock {
+		c.lowStock = engine.Threshold{}
 	}
 	return n.stockText([]engine.CellName{name}, before)
 }

@@ -17,6 +17,9 @@ type SetStockRequest struct {
 	InheritSafetyStock bool
 	// Blocked says that nothing of the cell may be promised.
 	Blocked *bool
+	// LowStock is the cell's own threshold. InheritLowStock gives the cell back to its SKU's instead.
+	LowStock        *Threshold
+	InheritLowStock bool
 	// IfSequence makes the write conditional: it takes effect only if the cell still is at this sequence, as a read has
 	// shown it; 0 = only if there is no such cell.
 	IfSequence *uint64
@@ -44,6 +47,10 @@ func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
 			f.number(int64(*r.IfSequence))
 		}
 		f.text(r.Reference)
+		r.LowStock.describe(f)
+		if r.InheritLowStock {
+			f.text("low stock of the sku")
+		}
 	})
 	if err != nil {
 		return StockChange{}, err
@@ -89,6 +96,13 @@ func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
 				cell.Flags |= record.Blocked
 			}
 		}
+		if r.LowStock != nil || r.InheritLowStock {
+			set := record.CellThreshold{SKU: l.sku, Location: l.location}
+			if r.LowStock != nil {
+				set.Threshold = record.Threshold(*r.LowStock)
+			}
+			c.rec.Thresholds = append(c.rec.Thresholds, set)
+		}
 		return nil
 	})
 }
@@ -103,8 +117,16 @@ func (r *SetStockRequest) check() error {
 	if err := checkNotReserved("location", r.Location); err != nil {
 		return err
 	}
-	if r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil && !r.InheritSafetyStock {
-		return invalid("body", "empty", "at least one of on_hand, safety_stock and blocked")
+	if r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil && !r.InheritSafetyStock && r.LowStock == nil && !r.InheritLowStock {
+		return invalid("body", "empty", "at least one of on_hand, safety_stock, blocked and low_stock")
+	}
+	if t := r.LowStock; t != nil {
+		if *t == (Threshold{}) {
+			return invalid("low_stock_clear", t.Clear, "a number above low_stock")
+		}
+		if err := t.check(); err != nil {
+			return err
+		}
 	}
 	if r.OnHand != nil && (*r.OnHand < -QuantityMax || *r.OnHand > QuantityMax) {
 		return invalid("on_hand", *r.OnHand, fmt.Sprintf("-%d to %d", int64(QuantityMax), int64(QuantityMax)))

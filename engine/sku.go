@@ -21,6 +21,9 @@ type SKU struct {
 	// DefaultHold is how long a reservation with this SKU is held if it names no deadline, HoldMin to HoldMax; 0 = the
 	// engine's default. Where a basket's SKUs differ, the shortest counts.
 	DefaultHold time.Duration
+	// LowStock is from when on its cells are low that have no threshold of their own. A new one counts from the next change
+	// of each cell on.
+	LowStock Threshold
 	// Sequence is the last change of the settings; 0 where there was none.
 	Sequence uint64
 }
@@ -50,6 +53,9 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 		f.text(s.GTIN)
 		f.number(s.DefaultSafetyStock)
 		f.number(int64(s.DefaultHold))
+		if s.LowStock != (Threshold{}) {
+			s.LowStock.describe(f)
+		}
 	})
 	if err != nil {
 		return SKU{}, err
@@ -73,7 +79,7 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 	c.rec.Kind, c.rec.Time, c.rec.Answer = record.SKUSet, e.clock.Now(), o.answer
 	c.rec.SKU = record.SKU{
 		ID: id, Title: s.Title, Unit: s.Unit, GTIN: s.GTIN,
-		DefaultSafety: s.DefaultSafetyStock, DefaultHold: int64(s.DefaultHold),
+		DefaultSafety: s.DefaultSafetyStock, DefaultHold: int64(s.DefaultHold), LowStock: record.Threshold(s.LowStock),
 	}
 	sequence = e.write(c)
 	e.stock.Unlock(&c.locks)
@@ -99,7 +105,7 @@ func checkSKU(s *SKU) error {
 	if s.DefaultHold != 0 && (s.DefaultHold < HoldMin || s.DefaultHold > HoldMax) {
 		return invalid("default_hold", s.DefaultHold, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
 	}
-	return nil
+	return s.LowStock.check()
 }
 
 // validGTIN reports whether s is a GTIN with the right check digit: from the right, digits weigh 1, 3, 1, 3 …, and the
@@ -174,7 +180,8 @@ func (e *Engine) settingsOf(id uint32) *skuSettings {
 func (e *Engine) skuFrom(r *record.SKU, sequence uint64) SKU {
 	return SKU{
 		ID: e.skus.Name(r.ID), Title: r.Title, Unit: r.Unit, GTIN: r.GTIN,
-		DefaultSafetyStock: r.DefaultSafety, DefaultHold: time.Duration(r.DefaultHold), Sequence: sequence,
+		DefaultSafetyStock: r.DefaultSafety, DefaultHold: time.Duration(r.DefaultHold),
+		LowStock: Threshold(r.LowStock), Sequence: sequence,
 	}
 }
 
@@ -194,6 +201,9 @@ func (e *Engine) applySKU(sequence uint64, r *record.SKU) {
 	e.recordDigest.Add(skuFact(s))
 	p.Store(s)
 	e.stock.SetDefault(r.ID, r.DefaultSafety, sequence)
+	if r.LowStock != (record.Threshold{}) {
+		e.thresholds.used.Store(true)
+	}
 }
 
 // skuFact is what a SKU's settings add to the state's digest.

@@ -68,6 +68,8 @@ type skuRequest struct {
 	GTIN               string `json:"gtin"`
 	DefaultSafetyStock int64  `json:"default_safety_stock"`
 	DefaultHold        int64  `json:"default_hold"` // seconds; 0 = the engine's
+	LowStock           *int64 `json:"low_stock"`
+	LowStockClear      *int64 `json:"low_stock_clear"`
 }
 
 func (s *Server) putSKU(c *call) error {
@@ -82,6 +84,10 @@ func (s *Server) putSKU(c *call) error {
 			return err
 		}
 	}
+	lowStock, err := engine.NewThreshold(in.LowStock, in.LowStockClear)
+	if err != nil {
+		return err
+	}
 	key, err := c.idempotencyKey()
 	if err != nil {
 		return err
@@ -89,6 +95,7 @@ func (s *Server) putSKU(c *call) error {
 	sku, err := s.engine.PutSKU(engine.SKU{
 		ID: c.params[0], Title: in.Title, Unit: in.Unit, GTIN: in.GTIN,
 		DefaultSafetyStock: in.DefaultSafetyStock, DefaultHold: hold,
+		LowStock: lowStock,
 	}, key)
 	if err != nil {
 		return err

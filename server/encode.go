@@ -61,7 +61,30 @@ func appendStock(dst []byte, c *engine.Cell) []byte {
 	dst = appendBool(dst, "blocked", c.Blocked)
 	dst = appendBool(dst, "location_blocked", c.LocationBlocked)
 	dst = appendNumber(dst, "available", c.Available)
+	if c.Low {
+		dst = appendBool(dst, "low", true)
+	}
 	return appendUint(dst, "sequence", c.Sequence)
+}
+
+// appendThreshold writes when stock is low, if ever.
+func appendThreshold(dst []byte, t engine.Threshold) []byte {
+	if t == (engine.Threshold{}) {
+		return dst
+	}
+	dst = appendNumber(dst, "low_stock", t.Low)
+	return appendNumber(dst, "low_stock_clear", t.Clear)
+}
+
+// appendOwnThreshold writes a cell's own threshold where a change has set it, or that there is none any more.
+func appendOwnThreshold(dst []byte, c *engine.CellChange) []byte {
+	switch {
+	case c.LowStock == nil:
+		return dst
+	case *c.LowStock == engine.Threshold{}:
+		return append(appendMember(dst, "low_stock"), "null"...)
+	}
+	return appendThreshold(dst, *c.LowStock)
 }
 
 func appendCellChanges(dst []byte, cells []engine.CellChange) []byte {
@@ -70,7 +93,7 @@ func appendCellChanges(dst []byte, cells []engine.CellChange) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendStock(dst, &cells[i].Cell)
+		dst = appendOwnThreshold(appendStock(dst, &cells[i].Cell), &cells[i])
 		if cells[i].Delta != 0 {
 			dst = appendNumber(dst, "delta", cells[i].Delta)
 		}
@@ -86,18 +109,22 @@ func appendShortages(dst []byte, shortages []engine.Shortage) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendCellName(dst, s.SKU, s.Location)
-		dst = appendNumber(dst, "short_by", s.Units)
-		dst = append(dst, `,"reservations":[`...)
-		for j, id := range s.AtRisk {
-			if j > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, '"')
-			dst = engine.AppendID(dst, id)
-			dst = append(dst, '"')
+		dst = append(appendShortage(appendCellName(dst, s.SKU, s.Location), s), '}')
+	}
+	return append(dst, ']')
+}
+
+// appendShortage writes by how much a cell is short, and at whose risk.
+func appendShortage(dst []byte, s *engine.Shortage) []byte {
+	dst = appendNumber(dst, "short_by", s.Units)
+	dst = append(dst, `,"reservations":[`...)
+	for i, id := range s.AtRisk {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		dst = append(dst, `]}`...)
+		dst = append(dst, '"')
+		dst = engine.AppendID(dst, id)
+		dst = append(dst, '"')
 	}
 	return append(dst, ']')
 }
@@ -162,6 +189,7 @@ func appendSKU(dst []byte, s *engine.SKU) []byte {
 	dst = appendText(dst, "gtin", s.GTIN)
 	dst = appendNumber(dst, "default_safety_stock", s.DefaultSafetyStock)
 	dst = appendNumber(dst, "default_hold", int64(s.DefaultHold/time.Second))
+	dst = appendThreshold(dst, s.LowStock)
 	dst = appendUint(dst, "sequence", s.Sequence)
 	return append(dst, '}')
 }
@@ -215,6 +243,9 @@ func appendChange(dst []byte, c *engine.Change) []byte {
 			dst = appendString(dst, sku)
 		}
 		dst = append(dst, ']')
+	}
+	if len(c.Events) > 0 {
+		dst = appendEvents(appendMember(dst, "events"), c.Events)
 	}
 	return append(dst, '}')
 }

@@ -25,7 +25,8 @@ type script struct {
 // commands are what a script can say. SKU@LOCATION is a cell, and a line is a cell, a colon and a quantity, which is 1
 // where it is left out.
 var commands = map[string]func(*script, words){
-	// Stock: stock CELL [on_hand=] [safety= (a number or inherit)] [blocked=yes|no] [if_sequence=] [reference=] [key=],
+	// Stock: stock CELL [on_hand=] [safety= (a number or inherit)] [blocked=yes|no] [low= (a number or inherit)] [clear=]
+	// [if_sequence=] [reference=] [key=],
 	// adjust REASON LINE … [reference=] [key=], import set|delta LINE … [id=] [dry-run]
 	"stock":  (*script).stock,
 	"adjust": (*script).adjust,
@@ -36,7 +37,7 @@ var commands = map[string]func(*script, words){
 	"commit":  (*script).commit,
 	"release": (*script).release,
 	"extend":  (*script).extend,
-	// The catalogue: sku NAME [title=] [unit=] [gtin=] [safety=] [hold=] [key=],
+	// The catalogue: sku NAME [title=] [unit=] [gtin=] [safety=] [hold=] [low=] [clear=] [key=],
 	// location NAME [name=] [kind=] [blocked=yes] [key=], delete LOCATION [key=]
 	"sku":      (*script).sku,
 	"location": (*script).location,
@@ -193,11 +194,30 @@ func (s *script) stock(w words) {
 	} else {
 		r.SafetyStock = s.optionalNumber(&w, "safety")
 	}
+	if w.options["low"] == "inherit" {
+		w.take("low")
+		r.InheritLowStock = true
+	} else {
+		r.LowStock = s.threshold(&w)
+	}
 	if n := s.optionalNumber(&w, "if_sequence"); n != nil {
 		want := uint64(*n)
 		r.IfSequence = &want
 	}
 	s.stockChange(s.db.SetStock(&r))
+}
+
+// threshold reads low=UNITS clear=UNITS; without the latter it is one that the engine chooses.
+func (s *script) threshold(w *words) *engine.Threshold {
+	low, clear := s.optionalNumber(w, "low"), s.optionalNumber(w, "clear")
+	if low == nil {
+		return nil
+	}
+	t, err := engine.NewThreshold(low, clear)
+	if err != nil { // whoever is given it is to say so
+		t = engine.Threshold{Low: *low, Clear: *low}
+	}
+	return &t
 }
 
 func (s *script) adjust(w words) {
@@ -291,6 +311,9 @@ func (s *script) sku(w words) {
 	}
 	if text, given := w.take("hold"); given {
 		sku.DefaultHold = s.duration(text)
+	}
+	if t := s.threshold(&w); t != nil {
+		sku.LowStock = *t
 	}
 	sku, err := s.db.PutSKU(sku, w.text("key"))
 	if err != nil {

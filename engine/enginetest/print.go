@@ -37,8 +37,12 @@ func (s *script) printCell(c *engine.Cell) {
 			safety = fmt.Sprintf("%d safety stock of its own, ", c.SafetyStock)
 		}
 	}
-	s.print("%d %s@%s: %d on hand, %d held, %s%d available%s",
-		c.Sequence, c.SKU, c.Location, c.OnHand, c.Held, safety, c.Available, blocked(c.Blocked, c.LocationBlocked))
+	low := ""
+	if c.Low {
+		low = ", low"
+	}
+	s.print("%d %s@%s: %d on hand, %d held, %s%d available%s%s",
+		c.Sequence, c.SKU, c.Location, c.OnHand, c.Held, safety, c.Available, low, blocked(c.Blocked, c.LocationBlocked))
 }
 
 func blocked(cell, location bool) string {
@@ -111,6 +115,17 @@ func (s *script) printShortages(shortages []engine.Shortage) {
 	}
 }
 
+func (s *script) printEvent(e *engine.Event) {
+	text := fmt.Sprintf("  %s: %s@%s, %d available", e.Type, e.SKU, e.Location, e.Available)
+	switch {
+	case e.Type == engine.StockLowEvent || e.Type == engine.StockRecoveredEvent:
+		text += fmt.Sprintf(", threshold %d", e.Threshold)
+	case e.Type == engine.StockShortageEvent:
+		text += fmt.Sprintf(", short by %d", e.Shortage.Units)
+	}
+	s.print("%s", text)
+}
+
 func (s *script) printSKU(k *engine.SKU) {
 	text := fmt.Sprintf("%d sku %s", k.Sequence, k.ID)
 	for _, part := range []struct{ name, value string }{{"title", k.Title}, {"unit", k.Unit}, {"gtin", k.GTIN}} {
@@ -123,6 +138,9 @@ func (s *script) printSKU(k *engine.SKU) {
 	}
 	if k.DefaultHold != 0 {
 		text += fmt.Sprintf(", default hold %s", k.DefaultHold)
+	}
+	if t := k.LowStock; t.Clear != 0 {
+		text += fmt.Sprintf(", low at %d until %d", t.Low, t.Clear)
 	}
 	s.print("%s", text)
 }
@@ -156,6 +174,9 @@ func (s *script) printChange(c *engine.Change) {
 	inner.printShortages(c.Shortages)
 	if c.Transfer != nil {
 		inner.printTransfer(c.Transfer)
+	}
+	for i := range c.Events {
+		inner.printEvent(&c.Events[i])
 	}
 	if c.SKU != nil {
 		inner.printSKU(c.SKU)

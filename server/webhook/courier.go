@@ -52,7 +52,8 @@ type courier struct {
 	outbox    *outbox
 	log       deliveryLog
 	status    Status
-	rest      time.Time // nothing is sent before
+	rest      time.Time // nothing is sent before, unless an event is taken meanwhile
+	asked     time.Time // nothing is sent before: the receiver has asked for it
 	changed   bool      // since it was saved
 }
 
@@ -128,8 +129,10 @@ func (c *courier) readFeed(ctx context.Context) {
 		read, events, n := after, []*event(nil), 0
 		err := c.feed.Changes(after, func(change *engine.Change) error {
 			read, n = change.Sequence, n+1
-			if filter.wants(change) {
-				events = append(events, newEvent(change, c.o.Source, c.o.Encode))
+			for number := range 1 + len(change.Events) {
+				if filter.wants(change, number) {
+					events = append(events, newEvent(change, number, c.o.Source, c.o.Encode))
+				}
 			}
 			if n >= readMax || len(events) >= free {
 				return engine.ErrEnough
@@ -230,8 +233,8 @@ func (c *courier) next(now time.Time) (*event, time.Duration) {
 	if c.endpoint.Disabled != "" || c.status.Failing >= failingAfter && c.outbox.sending > 0 {
 		return nil, idle
 	}
-	if now.Before(c.rest) {
-		return nil, c.rest.Sub(now)
+	if rest := later(c.rest, c.asked); now.Before(rest) {
+		return nil, rest.Sub(now)
 	}
 	ready := now
 	if c.outbox.sending >= steadyConnections {
@@ -301,7 +304,7 @@ func (c *courier) note(e *event, a *answer, at time.Time) {
 		c.rest = later(c.rest, at.Add(min(pause(c.status.Failing-failingAfter+1, 0), probeMax)))
 	}
 	if a.retryAfter > 0 {
-		c.rest = later(c.rest, at.Add(min(a.retryAfter, pauseMax)))
+		c.asked = later(c.asked, at.Add(min(a.retryAfter, pauseMax)))
 	}
 	switch {
 	case a.gone:

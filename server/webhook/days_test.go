@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,6 +171,35 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		defer r.mu.Unlock()
 		if at := r.at["1"]; len(at) != 2 || at[1].Sub(at[0]) < time.Hour || at[1].Sub(at[0]) > time.Hour+time.Second {
 			t.Fatalf("sent at %v", at)
+		}
+	})
+}
+
+// TestRetryAfterIsForTheWholeEndpoint: what was on its way when the receiver asked for rest, and was taken, does not end the rest.
+func TestRetryAfterIsForTheWholeEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const events = 200
+		begun := time.Now()
+		var soon, late atomic.Int64
+		h := &Hooks{feed: listFeed(events), o: Options{Encode: encode, Source: "/onhand", Log: slog.New(slog.DiscardHandler)}}
+		h.o.post = func(_ context.Context, _ *Endpoint, id string, _ []byte, now time.Time) answer {
+			if now.Sub(begun) >= time.Hour {
+				late.Add(1)
+				return answer{status: 200}
+			}
+			soon.Add(1)
+			if strings.HasPrefix(id, "1-") {
+				return answer{status: 429, err: errors.New("answered 429"), retryAfter: time.Hour}
+			}
+			time.Sleep(time.Second)
+			return answer{status: 200}
+		}
+		c := h.newCourier(Endpoint{ID: "shop", URL: "http://shop.example/", Secret: newSecret()}, 0)
+		c.start()
+		defer c.stop()
+		time.Sleep(2 * time.Hour)
+		if soon.Load() > connections || soon.Load()+late.Load() != events+1 {
+			t.Errorf("%d were sent before the hour was over, %d after", soon.Load(), late.Load())
 		}
 	})
 }

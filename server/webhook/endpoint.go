@@ -38,16 +38,8 @@ const (
 	SecretOverlap = 24 * time.Hour
 )
 
-// Kinds are the types of events there are.
-var Kinds = []engine.ChangeKind{
-	engine.StockSetChange, engine.StockAdjustedChange, engine.StockImportedChange,
-	engine.ReservationHeldChange, engine.ReservationCommittedChange, engine.ReservationReleasedChange,
-	engine.ReservationExtendedChange, engine.ReservationExpiredChange, engine.ReservationRefusedChange,
-	engine.SKUSetChange, engine.LocationSetChange, engine.LocationDeletedChange,
-	engine.TransferPlannedChange, engine.TransferDispatchedChange, engine.TransferReceivedChange,
-	engine.TransferLostChange, engine.TransferDamagedChange, engine.TransferCancelledChange,
-	engine.SlotsRemovedChange,
-}
+// kinds are the types of events there are.
+var kinds = engine.EventTypes()
 
 func invalid(field, value, want string) error {
 	if len(value) > 80 {
@@ -72,8 +64,8 @@ func (e *Endpoint) check() error {
 		return invalid("events", "too long", "at most 200 types")
 	}
 	for _, pattern := range e.Events {
-		if !slices.ContainsFunc(Kinds, func(k engine.ChangeKind) bool { return matches(pattern, k) }) {
-			return invalid("events", pattern, "a type of the change feed, such as reservation.held, or a group, such as reservation.*")
+		if !slices.ContainsFunc(kinds, func(k engine.ChangeKind) bool { return matches(pattern, k) }) {
+			return invalid("events", pattern, "a type of event, such as reservation.held or stock.low, or a group, such as reservation.*")
 		}
 	}
 	if len(e.Locations) > FiltersMax {
@@ -129,7 +121,7 @@ type filter struct {
 
 func (e *Endpoint) filter() *filter {
 	f := &filter{kinds: make(map[engine.ChangeKind]bool)}
-	for _, k := range Kinds {
+	for _, k := range kinds {
 		f.kinds[k] = len(e.Events) == 0 || slices.ContainsFunc(e.Events, func(p string) bool { return matches(p, k) })
 	}
 	if len(e.Locations) > 0 {
@@ -141,11 +133,24 @@ func (e *Endpoint) filter() *filter {
 	return f
 }
 
-// wants reports whether a change is to be sent.
-func (f *filter) wants(c *engine.Change) bool {
-	if !f.kinds[c.Kind] {
+// wants reports whether an event of a change is to be sent: the change itself, which is number 0, or one of c.Events, which are
+// counted from 1.
+func (f *filter) wants(c *engine.Change, number int) bool {
+	if number == 0 {
+		return f.kinds[c.Kind] && f.at(c)
+	}
+	e := &c.Events[number-1]
+	if !f.kinds[e.Type] {
 		return false
 	}
+	if e.Location == "" {
+		return f.at(c)
+	}
+	return f.locations == nil || f.locations[e.Location]
+}
+
+// at reports whether a change has to do with a location that is asked for.
+func (f *filter) at(c *engine.Change) bool {
 	if f.locations == nil || c.Location != nil && f.locations[c.Location.ID] {
 		return true
 	}

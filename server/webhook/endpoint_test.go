@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestFilters(t *testing.T) {
 		f := test.endpoint.filter()
 		var got []*engine.Change
 		for _, c := range all {
-			if f.wants(c) {
+			if f.wants(c, 0) {
 				got = append(got, c)
 			}
 		}
@@ -80,6 +81,42 @@ func TestFilters(t *testing.T) {
 			if got[i] != test.want[i] {
 				t.Errorf("%s: %s, want %s", name, got[i].Kind, test.want[i].Kind)
 			}
+		}
+	}
+}
+
+// TestFiltersOfEvents: each event of a change is of its own type, and of its own location.
+func TestFiltersOfEvents(t *testing.T) {
+	c := engine.Change{
+		Kind:  engine.StockAdjustedChange,
+		Cells: []engine.CellChange{{Cell: engine.Cell{Location: "paris"}}, {Cell: engine.Cell{Location: "nice"}}},
+		Events: []engine.Event{
+			{Type: engine.StockOutEvent, SKU: "lamp", Location: "paris"},
+			{Type: engine.StockLowEvent, SKU: "lamp", Location: "nice"},
+			{Type: engine.ReservationExpiredChange}, // of the change as a whole
+		},
+	}
+	for name, test := range map[string]struct {
+		endpoint Endpoint
+		want     []int
+	}{
+		"everything":              {Endpoint{}, []int{0, 1, 2, 3}},
+		"a type":                  {Endpoint{Events: []string{"stock.low"}}, []int{2}},
+		"a group":                 {Endpoint{Events: []string{"stock.*"}}, []int{0, 1, 2}},
+		"a location":              {Endpoint{Locations: []string{"nice"}}, []int{0, 2, 3}},
+		"a type, elsewhere":       {Endpoint{Events: []string{"stock.low"}, Locations: []string{"paris"}}, nil},
+		"of the whole":            {Endpoint{Events: []string{"reservation.*"}}, []int{3}},
+		"of the whole, elsewhere": {Endpoint{Events: []string{"reservation.*"}, Locations: []string{"lyon"}}, nil},
+	} {
+		f := test.endpoint.filter()
+		var got []int
+		for number := range 1 + len(c.Events) {
+			if f.wants(&c, number) {
+				got = append(got, number)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: events %v, want %v", name, got, test.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -9,13 +10,23 @@ import (
 	"onhand/engine"
 )
 
-// event is a change on its way to an endpoint.
-type event struct {
+// eventKey says which event it is of all there are: the change itself has number 0, its Events are counted from 1.
+type eventKey struct {
 	sequence uint64
-	id       string
-	kind     engine.ChangeKind
-	lane     string
-	body     []byte // CloudEvents 1.0, JSON
+	number   int
+}
+
+func (k eventKey) compare(other eventKey) int {
+	return cmp.Or(cmp.Compare(k.sequence, other.sequence), cmp.Compare(k.number, other.number))
+}
+
+// event is a change, or something that it means, on its way to an endpoint.
+type event struct {
+	eventKey
+	id   string
+	kind engine.ChangeKind
+	lane string
+	body []byte // CloudEvents 1.0, JSON
 
 	attempts int
 	first    time.Time // the first attempt, zero where there was none
@@ -24,15 +35,28 @@ type event struct {
 	lastErr  string
 }
 
-// Encoder writes a change as JSON behind dst.
-type Encoder func(dst []byte, c *engine.Change) []byte
+// Encoder writes a change as JSON behind dst, or, where e is not nil, that event of it.
+type Encoder func(dst []byte, c *engine.Change, e *engine.Event) []byte
 
 // newEvent makes an event of a change. Its id is the same whenever and to whomever it is sent, and differs from that of any
-// other change, also of one that had its sequence before a backup was restored.
-func newEvent(c *engine.Change, source string, encode Encoder) *event {
-	e := &event{sequence: c.Sequence, id: strconv.FormatUint(c.Sequence, 10) + "-" + strconv.FormatInt(c.Time.UnixNano(), 36), kind: c.Kind}
+// other event, also of one that had its sequence before a backup was restored.
+func newEvent(c *engine.Change, number int, source string, encode Encoder) *event {
+	e := &event{
+		eventKey: eventKey{c.Sequence, number}, kind: c.Kind,
+		id: strconv.FormatUint(c.Sequence, 10) + "-" + strconv.FormatInt(c.Time.UnixNano(), 36),
+	}
+	var of *engine.Event
+	if number > 0 {
+		of = &c.Events[number-1]
+		e.kind = of.Type
+		e.id += "-" + strconv.Itoa(number) // and no full stop, which is what the signature puts behind an id
+	}
 	subject := ""
 	switch {
+	case of != nil && of.SKU != "":
+		// Whichever reservations the units went to: that they ran out, and that they are back, is told in this order.
+		subject = "stock/" + of.SKU + "/" + of.Location
+		e.lane = subject
 	case c.Reservation != nil:
 		id := engine.FormatID(c.Reservation.ID)
 		subject, e.lane = "reservations/"+id, id
@@ -49,7 +73,7 @@ func newEvent(c *engine.Change, source string, encode Encoder) *event {
 	if e.lane == "" {
 		e.lane = e.id // what is absolute, and has a sequence, can come in any order
 	}
-	e.body = envelope(e.id, source, "onhand."+string(c.Kind), subject, c.Time, func(dst []byte) []byte { return encode(dst, c) })
+	e.body = envelope(e.id, source, "onhand."+string(e.kind), subject, c.Time, func(dst []byte) []byte { return encode(dst, c, of) })
 	return e
 }
 

@@ -101,7 +101,10 @@ func (h *Hooks) restore(s *saved) (*courier, error) {
 			continue
 		}
 		err := h.feed.Changes(w.Sequence-1, func(change *engine.Change) error {
-			e := newEvent(change, h.o.Source, h.o.Encode)
+			if w.Number < 0 || w.Number > len(change.Events) {
+				return fmt.Errorf("change %d has no event of number %d", w.Sequence, w.Number)
+			}
+			e := newEvent(change, w.Number, h.o.Source, h.o.Encode)
 			e.attempts, e.first, e.due, e.lastErr = w.Attempts, w.First, w.Due, w.Error
 			c.outbox.add(e)
 			return engine.ErrEnough

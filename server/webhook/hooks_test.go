@@ -3,10 +3,13 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +21,11 @@ import (
 )
 
 // encode writes what the tests look at.
-func encode(dst []byte, c *engine.Change) []byte {
+func encode(dst []byte, c *engine.Change, e *engine.Event) []byte {
 	dst = fmt.Appendf(dst, `{"sequence":%d`, c.Sequence)
+	if e != nil {
+		return fmt.Appendf(dst, `,"sku":%q,"location":%q,"available":%d}`, e.SKU, e.Location, e.Available)
+	}
 	if c.Reservation != nil {
 		dst = fmt.Appendf(dst, `,"reservation":{"id":"%s"}`, engine.FormatID(c.Reservation.ID))
 	}
@@ -99,15 +105,31 @@ func trade(t *testing.T, e *engine.Engine, n int) uint64 {
 	return e.Durable()
 }
 
+// delivered waits until so many events of an endpoint are noted as delivered.
+func delivered(t *testing.T, h *Hooks, id string, n uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		_, st, _ := h.Get(id)
+		if st.Delivered >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events are delivered, want %d", st.Delivered, n)
+		}
+	}
+}
+
 func TestEverythingArrivesInOrder(t *testing.T) {
 	e := openEngine(t)
 	h := openHooks(t, t.TempDir(), e)
 	r := newReceiver(t)
 	r.secrets = []Secret{put(t, h, Endpoint{ID: "shop", URL: r.URL}).Secret}
 	last := trade(t, e, 300)
-	taken := r.await("all of it", all(1, last))
-	if len(taken) != int(last) {
-		t.Errorf("%d events were taken, %d happened: nothing failed, so nothing is sent twice", len(taken), last)
+	r.await("all of it", all(1, last))
+	delivered(t, h, "shop", last+1)
+	taken := r.events()
+	if len(taken) != int(last)+1 { // there are lamps again
+		t.Errorf("%d events were taken, %d happened: nothing failed, so nothing is sent twice", len(taken), last+1)
 	}
 	r.checkOrder()
 	for _, got := range taken {
@@ -119,7 +141,7 @@ func TestEverythingArrivesInOrder(t *testing.T) {
 	for deadline := time.Now().Add(time.Minute); st.After != last && time.Now().Before(deadline); _, st, _ = h.Get("shop") {
 		time.Sleep(time.Millisecond)
 	}
-	if st.Delivered != last || st.Failed != 0 || st.After != last || st.Waiting != 0 {
+	if st.Delivered != last+1 || st.Failed != 0 || st.After != last || st.Waiting != 0 {
 		t.Errorf("status %+v", st)
 	}
 	d, _ := h.Deliveries("shop", 10)
@@ -219,13 +241,14 @@ func TestARestartGoesOnWhereItWas(t *testing.T) {
 	r.secrets = []Secret{put(t, h, Endpoint{ID: "shop", URL: r.URL}).Secret}
 	first := trade(t, e, 10)
 	r.await("the first", all(1, first))
+	delivered(t, h, "shop", first+1) // and each noted: what is cut off is sent again
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
 	last := trade(t, e, 10) // nobody is told of these
 	openHooks(t, dir, e)
-	if taken := r.await("the rest", all(1, last)); len(taken) != int(last) {
-		t.Errorf("%d events were taken, %d happened", len(taken), last)
+	if taken := r.await("the rest", all(1, last)); len(taken) != int(last)+1 {
+		t.Errorf("%d events were taken, %d happened", len(taken), last+1)
 	}
 }
 
@@ -243,7 +266,9 @@ func TestARotatedSecret(t *testing.T) {
 	if again.Previous != old || !again.PreviousEnds.Equal(next.PreviousEnds) {
 		t.Fatalf("a retry made it %+v", again)
 	}
-	r.await("signed with the old one", all(1, trade(t, e, 3)))
+	last := trade(t, e, 3)
+	r.await("signed with the old one", all(1, last))
+	delivered(t, h, "shop", last+1)
 	r.secrets = []Secret{next.Secret}
 	r.await("signed with the new one", all(1, trade(t, e, 3)))
 }
@@ -322,7 +347,7 @@ func TestTheDeadDelayNobody(t *testing.T) {
 	failing.secrets = []Secret{put(t, h, Endpoint{ID: "failing", URL: failing.URL}).Secret}
 	well.secrets = []Secret{put(t, h, Endpoint{ID: "well", URL: well.URL}).Secret}
 	well.await("all of it, though others are dead", all(1, trade(t, e, 200)))
-	for _, id := range []string{"refusing", "failing"} {
+	for _, id := range []string{"refusing", "failing", "tls"} {
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			if _, st, _ := h.Get(id); st.Failing > 0 && st.Error != "" && st.Waiting > 0 {
 				break
@@ -331,6 +356,20 @@ func TestTheDeadDelayNobody(t *testing.T) {
 				t.Fatalf("%s is not said to fail", id)
 			}
 		}
+	}
+}
+
+// TestAnUnknownCertificateIsNotTrusted: what says who may know of it is the certificate.
+func TestAnUnknownCertificateIsNotTrusted(t *testing.T) {
+	e := openEngine(t)
+	h := openHooks(t, t.TempDir(), e)
+	to := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent an event") }))
+	to.Config.ErrorLog = log.New(io.Discard, "", 0)
+	to.StartTLS()
+	defer to.Close()
+	put(t, h, Endpoint{ID: "shop", URL: to.URL})
+	if d, _ := h.Test(t.Context(), "shop"); !strings.Contains(d.Error, "certificate") || d.Status != 0 {
+		t.Errorf("the test was answered %+v", d)
 	}
 }
 

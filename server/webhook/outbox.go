@@ -8,7 +8,7 @@ import (
 // outbox holds the events that an endpoint has not taken yet. Events of a lane leave it in order: only the first of a lane is
 // ever sent. Its methods are called under the courier's lock.
 type outbox struct {
-	open  map[uint64]*event
+	open  map[eventKey]*event
 	lanes map[string][]*event
 	// turn holds the first event of each lane that is not being sent, soonest first.
 	turn turns
@@ -17,16 +17,16 @@ type outbox struct {
 }
 
 func newOutbox() *outbox {
-	return &outbox{open: make(map[uint64]*event), lanes: make(map[string][]*event)}
+	return &outbox{open: make(map[eventKey]*event), lanes: make(map[string][]*event)}
 }
 
-// add appends an event to its lane. Events of a lane are added in the order of their sequences; one before another of its lane
+// add appends an event to its lane. Events of a lane are added in the order of their keys; one before another of its lane
 // was added before, and taken since or not.
 func (o *outbox) add(e *event) {
-	if lane := o.lanes[e.lane]; len(lane) > 0 && lane[len(lane)-1].sequence >= e.sequence {
+	if lane := o.lanes[e.lane]; len(lane) > 0 && lane[len(lane)-1].compare(e.eventKey) >= 0 {
 		return
 	}
-	o.open[e.sequence] = e
+	o.open[e.eventKey] = e
 	lane := append(o.lanes[e.lane], e)
 	o.lanes[e.lane] = lane
 	if len(lane) == 1 {
@@ -73,7 +73,7 @@ func (o *outbox) failing() bool {
 func (o *outbox) again(e *event) {
 	o.sending--
 	e.sending = false
-	if o.open[e.sequence] == e {
+	if o.open[e.eventKey] == e {
 		heap.Push(&o.turn, e)
 	}
 }
@@ -81,10 +81,10 @@ func (o *outbox) again(e *event) {
 // done removes an event that was sent.
 func (o *outbox) done(e *event) {
 	o.sending--
-	if o.open[e.sequence] != e {
+	if o.open[e.eventKey] != e {
 		return // it was dropped meanwhile
 	}
-	delete(o.open, e.sequence)
+	delete(o.open, e.eventKey)
 	lane := o.lanes[e.lane][1:]
 	if len(lane) == 0 {
 		delete(o.lanes, e.lane)
@@ -113,7 +113,7 @@ func (o *outbox) drop(from uint64) {
 			if e.sequence >= from {
 				continue
 			}
-			kept.open[e.sequence] = e
+			kept.open[e.eventKey] = e
 			kept.lanes[e.lane] = append(kept.lanes[e.lane], e)
 		}
 	}
@@ -160,7 +160,7 @@ func (t turns) Less(i, j int) bool {
 	if !t[i].due.Equal(t[j].due) {
 		return t[i].due.Before(t[j].due)
 	}
-	return t[i].sequence < t[j].sequence
+	return t[i].compare(t[j].eventKey) < 0
 }
 func (t turns) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
 func (t *turns) Push(x any)   { *t = append(*t, x.(*event)) }

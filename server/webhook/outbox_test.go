@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,28 +14,54 @@ import (
 func TestOutbox(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o, now, read := newOutbox(), time.Unix(1e9, 0), uint64(0)
-		taken := make(map[uint64]bool)
-		lanes := make(map[uint64]string)
+		taken := make(map[eventKey]bool)
+		lanes := make(map[eventKey]string) // of the events that there are
+		numbers := make(map[uint64]int)    // how many events a change has: some none, that are wanted
+		of := func(sequence uint64) (keys []eventKey) {
+			for n := range numbers[sequence] {
+				if key := (eventKey{sequence, n}); lanes[key] != "" {
+					keys = append(keys, key)
+				}
+			}
+			return keys
+		}
+		upTo := func(key eventKey) (keys []eventKey) {
+			for s := uint64(1); s <= key.sequence; s++ {
+				for _, k := range of(s) {
+					if k.compare(key) <= 0 {
+						keys = append(keys, k)
+					}
+				}
+			}
+			return keys
+		}
 		var sending []*event
 		var dropped = make(map[*event]bool)
 		t.Repeat(map[string]func(*rapid.T){
 			"read": func(t *rapid.T) {
 				read++
-				if lanes[read] == "" {
-					lanes[read] = fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "lane"))
+				if _, before := numbers[read]; !before {
+					numbers[read] = rapid.IntRange(0, 3).Draw(t, "events")
+					for n := range numbers[read] {
+						if rapid.IntRange(0, 3).Draw(t, "wanted") > 0 {
+							lanes[eventKey{read, n}] = fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "lane"))
+						}
+					}
 				}
-				o.add(&event{sequence: read, lane: lanes[read]})
+				for _, key := range of(read) {
+					o.add(&event{eventKey: key, lane: lanes[key]})
+				}
 			},
 			"send": func(t *rapid.T) {
 				if e, _ := o.next(now); e != nil {
-					for s := uint64(1); s < e.sequence; s++ {
-						if lanes[s] == e.lane && !taken[s] {
-							t.Fatalf("%d is sent before %d of its lane", e.sequence, s)
+					for _, key := range upTo(e.eventKey) {
+						if key != e.eventKey && lanes[key] == e.lane && !taken[key] {
+							t.Fatalf("%v is sent before %v of its lane", e.eventKey, key)
 						}
 					}
 					for _, other := range sending {
 						if other.lane == e.lane && !dropped[other] {
-							t.Fatalf("%d is sent while %d of its lane is", e.sequence, other.sequence)
+							t.Fatalf("%v is sent while %v of its lane is", e.eventKey, other.eventKey)
 						}
 					}
 					sending = append(sending, e)
@@ -50,7 +77,7 @@ func TestOutbox(t *testing.T) {
 				e.attempts++
 				if rapid.Bool().Draw(t, "taken") {
 					if !dropped[e] {
-						taken[e.sequence] = true
+						taken[e.eventKey] = true
 					}
 					o.done(e)
 				} else {
@@ -67,7 +94,9 @@ func TestOutbox(t *testing.T) {
 				}
 				o.drop(from)
 				for s := from; s <= read; s++ {
-					delete(taken, s)
+					for _, key := range of(s) {
+						delete(taken, key)
+					}
 				}
 				read = min(read, from-1)
 			},
@@ -77,37 +106,34 @@ func TestOutbox(t *testing.T) {
 				}
 				sending = nil
 				after, waiting := o.settled(read)
-				byAge := make(map[uint64]*event)
-				for _, e := range waiting {
-					byAge[e.sequence] = e
-				}
+				slices.SortFunc(waiting, func(a, b *event) int { return a.compare(b.eventKey) })
 				fresh := newOutbox()
-				for s := uint64(1); s <= read; s++ {
-					if e := byAge[s]; e != nil {
-						fresh.add(&event{sequence: s, lane: e.lane, attempts: e.attempts, due: e.due})
-					}
+				for _, e := range waiting {
+					fresh.add(&event{eventKey: e.eventKey, lane: e.lane, attempts: e.attempts, due: e.due})
 				}
 				for s := after + 1; s <= read; s++ { // the feed is read again
-					before := len(fresh.open)
-					fresh.add(&event{sequence: s, lane: lanes[s]})
-					if taken[s] && len(fresh.open) > before {
-						delete(taken, s) // it is sent twice, which is allowed
+					for _, key := range of(s) {
+						before := len(fresh.open)
+						fresh.add(&event{eventKey: key, lane: lanes[key]})
+						if taken[key] && len(fresh.open) > before {
+							delete(taken, key) // it is sent twice, which is allowed
+						}
 					}
 				}
 				o = fresh
 			},
 			"": func(t *rapid.T) {
 				after, waiting := o.settled(read)
-				is := make(map[uint64]bool)
+				is := make(map[eventKey]bool)
 				for _, e := range waiting {
-					is[e.sequence] = true
+					is[e.eventKey] = true
 				}
-				for s := uint64(1); s <= read; s++ {
-					if !taken[s] && o.open[s] == nil {
-						t.Fatalf("%d is lost", s)
+				for _, key := range upTo(eventKey{read, 9}) {
+					if !taken[key] && o.open[key] == nil {
+						t.Fatalf("%v is lost", key)
 					}
-					if !taken[s] && s <= after && !is[s] {
-						t.Fatalf("%d would be lost in a crash: settled to %d, waiting %v", s, after, is)
+					if !taken[key] && key.sequence <= after && !is[key] {
+						t.Fatalf("%v would be lost in a crash: settled to %d, waiting %v", key, after, is)
 					}
 				}
 			},

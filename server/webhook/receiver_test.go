@@ -34,6 +34,9 @@ type received struct {
 	Subject string `json:"subject"`
 	Data    struct {
 		Sequence    uint64 `json:"sequence"`
+		SKU         string `json:"sku"`
+		Location    string `json:"location"`
+		Available   int64  `json:"available"`
 		Reservation struct {
 			ID string `json:"id"`
 		} `json:"reservation"`

@@ -23,11 +23,14 @@ type saved struct {
 // savedWaiting is an event that will be sent again.
 type savedWaiting struct {
 	Sequence uint64    `json:"sequence"`
+	Number   int       `json:"number,omitzero"` // of the event among those of its change
 	Attempts int       `json:"attempts"`
 	First    time.Time `json:"first,omitzero"`
 	Due      time.Time `json:"due,omitzero"`
 	Error    string    `json:"error,omitempty"`
 }
+
+func (w *savedWaiting) key() eventKey { return eventKey{w.Sequence, w.Number} }
 
 const savedSuffix = ".json"
 
@@ -36,9 +39,9 @@ func (c *courier) image() *saved {
 	after, waiting := c.outbox.settled(c.read)
 	s := &saved{Endpoint: c.endpoint, After: after, Missed: c.status.Missed}
 	for _, e := range waiting {
-		s.Waiting = append(s.Waiting, savedWaiting{e.sequence, e.attempts, e.first, e.due, e.lastErr})
+		s.Waiting = append(s.Waiting, savedWaiting{e.sequence, e.number, e.attempts, e.first, e.due, e.lastErr})
 	}
-	slices.SortFunc(s.Waiting, func(a, b savedWaiting) int { return int(a.Sequence) - int(b.Sequence) })
+	slices.SortFunc(s.Waiting, func(a, b savedWaiting) int { return a.key().compare(b.key()) })
 	return s
 }
 

@@ -38,6 +38,7 @@ const (
 	partOrder
 	partTransfer
 	partSlots
+	partThresholds
 	partsEnd
 )
 
@@ -120,6 +121,12 @@ func Append(dst []byte, r *Record) []byte {
 			dst = binary.AppendUvarint(dst, uint64(sku))
 		}
 	}
+	if parts&partThresholds != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Thresholds)))
+		for i := range r.Thresholds {
+			dst = AppendCellThreshold(dst, &r.Thresholds[i])
+		}
+	}
 	return dst
 }
 
@@ -152,6 +159,7 @@ func (r *Record) parts() uint16 {
 	set(partOrder, r.Order != nil)
 	set(partTransfer, r.Transfer.State != 0)
 	set(partSlots, len(r.Slots) > 0)
+	set(partThresholds, len(r.Thresholds) > 0)
 	return parts
 }
 
@@ -168,6 +176,9 @@ func appendCell(dst []byte, c *Cell) []byte {
 	if c.Delta != 0 {
 		flags |= hasDelta
 	}
+	if c.Events != 0 {
+		flags |= hasEvents
+	}
 	dst = append(dst, byte(flags))
 	dst = binary.AppendUvarint(dst, uint64(c.SKU))
 	dst = binary.AppendUvarint(dst, uint64(c.Location))
@@ -179,7 +190,28 @@ func appendCell(dst []byte, c *Cell) []byte {
 	if flags&hasDelta != 0 {
 		dst = binary.AppendVarint(dst, c.Delta)
 	}
+	if flags&hasEvents != 0 {
+		dst = append(dst, byte(c.Events))
+		if c.Events&thresholdEvents != 0 {
+			dst = binary.AppendVarint(dst, c.Threshold)
+		}
+	}
 	return dst
+}
+
+// thresholdEvents are those that are about a threshold, which then follows them.
+const thresholdEvents = CellBecameLow | CellRecovered
+
+// AppendCellThreshold encodes a cell's own threshold behind dst.
+func AppendCellThreshold(dst []byte, t *CellThreshold) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.SKU))
+	dst = binary.AppendUvarint(dst, uint64(t.Location))
+	return appendThreshold(dst, t.Threshold)
+}
+
+func appendThreshold(dst []byte, t Threshold) []byte {
+	dst = binary.AppendVarint(dst, t.Low)
+	return binary.AppendVarint(dst, t.Clear)
 }
 
 // hasOwner, in the byte of a reservation's state, says that its owner follows the id.
@@ -234,6 +266,13 @@ func appendRefusal(dst []byte, r *Refusal) []byte {
 	return dst
 }
 
+// Where a SKU has more than what there was at first, its default hold is written as −1−hold, which is below 0 as none is,
+// and behind it come flags (uvarint) and what they announce, in the order of their bits.
+const (
+	skuLowStock = 1 << iota // its threshold
+	skuFlagsEnd
+)
+
 // AppendSKU encodes a SKU's settings behind dst.
 func AppendSKU(dst []byte, s *SKU) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.ID))
@@ -241,7 +280,19 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	dst = appendString(dst, s.Unit)
 	dst = appendString(dst, s.GTIN)
 	dst = binary.AppendVarint(dst, s.DefaultSafety)
-	return binary.AppendVarint(dst, s.DefaultHold)
+	flags := uint64(0)
+	if s.LowStock != (Threshold{}) {
+		flags |= skuLowStock
+	}
+	if flags == 0 {
+		return binary.AppendVarint(dst, s.DefaultHold)
+	}
+	dst = binary.AppendVarint(dst, -1-s.DefaultHold)
+	dst = binary.AppendUvarint(dst, flags)
+	if flags&skuLowStock != 0 {
+		dst = appendThreshold(dst, s.LowStock)
+	}
+	return dst
 }
 
 // The flags of a location's record.
@@ -348,6 +399,11 @@ func Decode(b []byte, r *Record) error {
 	if parts&partSlots != 0 {
 		for range d.count(slotsMax) {
 			r.Slots = append(r.Slots, d.Uint32())
+		}
+	}
+	if parts&partThresholds != 0 {
+		for range d.count(cellsMax) {
+			r.Thresholds = append(r.Thresholds, d.CellThreshold())
 		}
 	}
 	return d.End()
@@ -468,9 +524,25 @@ func (d *Decoder) cell() Cell {
 	if flags&hasDelta != 0 {
 		c.Delta = d.Varint()
 	}
-	c.Flags = flags &^ (hasSafety | hasDelta)
+	if flags&hasEvents != 0 {
+		c.Events = CellEvents(d.Byte())
+		if c.Events >= cellEventsEnd {
+			d.fail("unknown event of a cell")
+		}
+		if c.Events&thresholdEvents != 0 {
+			c.Threshold = d.Varint()
+		}
+	}
+	c.Flags = flags &^ (hasSafety | hasDelta | hasEvents)
 	return c
 }
+
+// CellThreshold reads what AppendCellThreshold wrote.
+func (d *Decoder) CellThreshold() CellThreshold {
+	return CellThreshold{SKU: d.Uint32(), Location: d.Uint32(), Threshold: d.threshold()}
+}
+
+func (d *Decoder) threshold() Threshold { return Threshold{Low: d.Varint(), Clear: d.Varint()} }
 
 // Reservation reads what AppendReservation wrote, reusing r's memory.
 func (d *Decoder) Reservation(r *reservation.Reservation) {
@@ -517,10 +589,22 @@ func (d *Decoder) refusal() Refusal {
 
 // SKU reads what AppendSKU wrote.
 func (d *Decoder) SKU() SKU {
-	return SKU{
+	s := SKU{
 		ID: d.Uint32(), Title: d.text(), Unit: d.text(), GTIN: d.text(),
 		DefaultSafety: d.Varint(), DefaultHold: d.Varint(),
 	}
+	if s.DefaultHold >= 0 {
+		return s
+	}
+	s.DefaultHold = -1 - s.DefaultHold
+	flags := d.Uvarint()
+	if flags >= skuFlagsEnd {
+		d.fail("unknown flags of a SKU")
+	}
+	if flags&skuLowStock != 0 {
+		s.LowStock = d.threshold()
+	}
+	return s
 }
 
 // Location reads what AppendLocation wrote.

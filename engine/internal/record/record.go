@@ -53,8 +53,11 @@ type Record struct {
 	Reason    string
 	Reference string
 
-	// Shortages are the cells that the change left with more units promised than there are.
+	// Shortages are the cells that the change left with more units promised than there are, in the order of Cells.
 	Shortages []Shortage
+
+	// Thresholds are those of their own that the change has set for some of its cells, or taken away.
+	Thresholds []CellThreshold
 
 	Import   Import
 	SKU      SKU
@@ -93,7 +96,24 @@ const (
 
 	hasSafety // encoded only: a safety stock follows
 	hasDelta  // encoded only: a delta follows
+	hasEvents // encoded only: events follow
 	cellFlagsEnd
+)
+
+// CellEvents say what a change meant for what is available of a cell: whoever reads the record need not know the cell
+// before it, nor any threshold.
+type CellEvents uint8
+
+const (
+	// CellLow cells are low, since this change or an earlier one.
+	CellLow CellEvents = 1 << iota
+	// CellOut cells had units available and have none any more; CellBack is the reverse.
+	CellOut
+	CellBack
+	// CellBecameLow cells came to a threshold or below it, CellRecovered ones back to where they are no longer low.
+	CellBecameLow
+	CellRecovered
+	cellEventsEnd
 )
 
 // Cell is a cell after a change.
@@ -102,7 +122,22 @@ type Cell struct {
 	OnHand, Held  int64
 	Safety        int64 // the safety stock in force, of the cell itself with OwnSafety
 	Delta         int64 // how far the change moved OnHand, for adjustments and imports of deltas
-	Flags         CellFlags
+	// Threshold is the one that CellBecameLow or CellRecovered is about; 0 with the latter where it was taken away.
+	Threshold int64
+	Flags     CellFlags
+	Events    CellEvents
+	// WasAvailable, which is not encoded, is for whoever decides Events: there were units available before the change.
+	WasAvailable bool
+}
+
+// Threshold says from when on a cell is low: with Low units available or fewer, until there are Clear again. Clear is
+// above Low; 0 = there is no threshold.
+type Threshold struct{ Low, Clear int64 }
+
+// CellThreshold is a cell's own threshold, as a change has set it, or taken it away.
+type CellThreshold struct {
+	SKU, Location uint32
+	Threshold
 }
 
 // Refusal is why a line was not granted. The names are strings because they may be unknown to the engine.
@@ -139,6 +174,7 @@ type SKU struct {
 	GTIN          string
 	DefaultSafety int64
 	DefaultHold   int64 // ns; 0 = the engine's
+	LowStock      Threshold
 }
 
 // Location is a location's record.
@@ -155,7 +191,10 @@ type Location struct {
 func (r *Record) Reset() {
 	lines, channel, reference := r.Reservation.Lines[:0], r.Reservation.Channel[:0], r.Reservation.Reference[:0]
 	transferLines := r.Transfer.Lines[:0]
-	*r = Record{Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0], Slots: r.Slots[:0]}
+	*r = Record{
+		Cells: r.Cells[:0], Refusals: r.Refusals[:0], PassedOver: r.PassedOver[:0], Shortages: r.Shortages[:0], Slots: r.Slots[:0],
+		Thresholds: r.Thresholds[:0],
+	}
 	r.Reservation.Lines, r.Reservation.Channel, r.Reservation.Reference = lines, channel, reference
 	r.Transfer.Lines = transferLines
 }

@@ -95,6 +95,14 @@ func examples() []*Record {
 			},
 		},
 		{Kind: ReservationCommitted, Time: at, Cells: []Cell{cell}, Reservation: owned},
+		{
+			Kind: StockSet, Time: at, Cells: []Cell{
+				{SKU: 1, Location: 2, OnHand: 3, Safety: 1, Flags: OwnSafety, Events: CellLow | CellBack | CellBecameLow, Threshold: 5},
+			},
+			Thresholds: []CellThreshold{{1, 2, Threshold{5, 8}}},
+		},
+		{Kind: StockAdjusted, Time: at, Cells: []Cell{{SKU: 1, Location: 2, OnHand: 9, Delta: 6, Events: CellRecovered, Threshold: 8}, {SKU: 2, Location: 2, Events: CellLow | CellOut}}},
+		{Kind: SKUSet, Time: at, SKU: SKU{ID: 5, Title: "Lamp", DefaultHold: 900_000_000_000, LowStock: Threshold{5, 6}}},
 	}
 }
 
@@ -105,6 +113,7 @@ func same(a, b *Record) bool {
 
 func normal(r *Record) Record {
 	n := *r
+	n.Thresholds = append([]CellThreshold(nil), r.Thresholds...)
 	n.Cells = append([]Cell(nil), r.Cells...)
 	n.Refusals = append([]Refusal(nil), r.Refusals...)
 	n.PassedOver = append([]Refusal(nil), r.PassedOver...)
@@ -194,7 +203,13 @@ func drawn(r *rapid.T) *Record {
 	}
 	if part("cells") {
 		rec.Cells = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) Cell {
+			events := CellEvents(rapid.ByteRange(0, byte(cellEventsEnd)-1).Draw(r, "events"))
+			threshold := int64(0)
+			if events&thresholdEvents != 0 {
+				threshold = i64.Draw(r, "threshold")
+			}
 			return Cell{
+				Events: events, Threshold: threshold,
 				SKU: u32.Draw(r, "sku"), Location: u32.Draw(r, "location"), OnHand: i64.Draw(r, "on hand"), Held: i64.Draw(r, "held"),
 				Safety: i64.Draw(r, "safety"), Delta: i64.Draw(r, "delta"),
 				Flags: CellFlags(rapid.ByteRange(0, byte(Blocked|OwnSafety|LocationBlocked)).Draw(r, "flags")),
@@ -243,13 +258,21 @@ func drawn(r *rapid.T) *Record {
 			}
 		}), 0, 3).Draw(r, "shortages")
 	}
+	if part("thresholds") {
+		rec.Thresholds = rapid.SliceOfN(rapid.Custom(func(r *rapid.T) CellThreshold {
+			return CellThreshold{u32.Draw(r, "sku"), u32.Draw(r, "location"), Threshold{i64.Draw(r, "low"), i64.Draw(r, "clear")}}
+		}), 0, 3).Draw(r, "thresholds")
+	}
 	if part("import") {
 		rec.Import = Import{ID: "i" + name.Draw(r, "import"), Row: rapid.Uint64().Draw(r, "row"), Hash: rapid.Uint64().Draw(r, "hash")}
 	}
 	if part("sku") {
 		rec.SKU = SKU{
 			ID: max(1, u32.Draw(r, "id")), Title: name.Draw(r, "title"), Unit: name.Draw(r, "unit"), GTIN: name.Draw(r, "gtin"),
-			DefaultSafety: i64.Draw(r, "safety"), DefaultHold: i64.Draw(r, "hold"),
+			DefaultSafety: i64.Draw(r, "safety"), DefaultHold: rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, math.MaxInt64)).Draw(r, "hold"),
+		}
+		if part("low stock") {
+			rec.SKU.LowStock = Threshold{i64.Draw(r, "low"), i64.Draw(r, "clear")}
 		}
 	}
 	if part("location") {
@@ -329,7 +352,7 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 		"version":        func(b []byte) { b[0]++ },
 		"kind 0":         func(b []byte) { b[1] = 0 },
 		"kind":           func(b []byte) { b[1] = byte(kindEnd) },
-		"part":           func(b []byte) { b[3] |= byte(partsEnd >> 8) },
+		"part":           func(b []byte) { b[3] |= 0x80 },
 		"a cell's flags": func(b []byte) { b[headBytes+16+8+1] |= byte(cellFlagsEnd) },
 	} {
 		b := bytes.Clone(sound)

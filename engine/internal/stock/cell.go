@@ -15,10 +15,13 @@ const (
 	OwnSafety
 	// LocationBlocked is not stored in the cell: View adds it where the cell's location is blocked.
 	LocationBlocked
-	// absent cells were removed with their location; their slot is free for the same location to use again.
+	// absent cells were removed with their location; their slot is free for the same location to use again. A view of a cell
+	// that there is not is absent too: nothing is available of it, whatever its SKU's default allows.
 	absent
 	// busy cells are being written; readers try again.
 	busy
+	// Low cells came to their threshold and have not recovered since.
+	Low
 )
 
 // Cell is the stock of one SKU at one location.
@@ -33,7 +36,7 @@ type Cell struct {
 
 // Available returns how many units may be promised, for a cell as a view shows it.
 func (c *Cell) Available() int64 {
-	if c.Flags&(Blocked|LocationBlocked) != 0 {
+	if c.Flags&(Blocked|LocationBlocked|absent) != 0 {
 		return 0
 	}
 	return max(0, c.OnHand-c.Held-c.Safety)

@@ -141,7 +141,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 	s := m.skus.Peek(skuID)
 	l := m.locations.Peek(locationID)
 	if l == nil {
-		return Cell{}, false
+		return Cell{Flags: absent}, false
 	}
 	if s == nil {
 		// Nothing was ever said of the SKU, but the location may be blocked all the same.
@@ -159,7 +159,7 @@ func (m *Map) View(skuID, locationID uint32) (c Cell, ok bool) {
 		// The default and the location have versions of their own; the cell was read between two equal readings of both.
 		if s.sequence.Load() == skuSequence && skuSequence != settling && l.version.Load() == locationVersion {
 			if !ok {
-				c.OnHand, c.Held, c.Flags = 0, 0, c.Flags&LocationBlocked
+				c.OnHand, c.Held, c.Flags = 0, 0, c.Flags&LocationBlocked|absent
 				return c, false
 			}
 			return c, true
@@ -234,7 +234,7 @@ func (m *Map) Put(skuID, locationID uint32, c Cell) {
 	if c.Flags&OwnSafety == 0 {
 		c.Safety = 0
 	}
-	c.Flags &= Blocked | OwnSafety
+	c.Flags &= Blocked | OwnSafety | Low
 	slot := m.slot(skuID, locationID)
 	before := slot.load()
 	sum := &m.locks[ShardOf(skuID)].digest

@@ -74,6 +74,9 @@ func TestMapIsAMap(t *testing.T) {
 		put := func(r *rapid.T, n name) {
 			c := Cell{OnHand: units.Draw(r, "on hand"), Held: units.Draw(r, "held"), Sequence: next()}
 			c.Flags = Flags(rapid.ByteRange(0, 3).Draw(r, "flags"))
+			if rapid.Bool().Draw(r, "low") {
+				c.Flags |= Low
+			}
 			c.Safety = safeties.Draw(r, "safety")
 			given := c
 			given.Flags |= LocationBlocked // of a view, and not stored
@@ -137,7 +140,7 @@ func TestMapIsAMap(t *testing.T) {
 				if ok != there || there && c != want.view(n) {
 					r.Fatalf("the view of %v is %+v, %v; want %+v, %v", n, c, ok, want.view(n), there)
 				}
-				if !ok && (c.OnHand != 0 || c.Held != 0 || c.Flags&^LocationBlocked != 0 || c.Sequence > want.sequence) {
+				if !ok && (c.OnHand != 0 || c.Held != 0 || c.Flags&^LocationBlocked != absent || c.Available() != 0 || c.Sequence > want.sequence) {
 					r.Fatalf("the view of a cell that is not there is %+v", c)
 				}
 				if safety, sequence := m.Default(n.sku); safety != want.defaults[n.sku].safety || sequence != want.defaults[n.sku].sequence {
@@ -202,7 +205,7 @@ func scanned(r *rapid.T, m *Map, want *model, sku uint32) {
 
 func TestTheZeroMapIsEmpty(t *testing.T) {
 	var m Map
-	if c, ok := m.View(1, 1); ok || c != (Cell{}) {
+	if c, ok := m.View(1, 1); ok || c != (Cell{Flags: absent}) {
 		t.Errorf("%+v, %v", c, ok)
 	}
 	if _, ok := m.Raw(1, 1); ok || m.Head(1, 1) != 0 || m.Digest() != 0 || m.SKUs() != 0 || m.Stats() != (Stats{}) {

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"strconv"
+
+	"onhand/engine"
+)
+
+// appendEvents writes what a change means besides its type, for a line of the feed.
+func appendEvents(dst []byte, events []engine.Event) []byte {
+	dst = append(dst, '[')
+	for i := range events {
+		e := &events[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"type":`...)
+		dst = appendString(dst, string(e.Type))
+		if e.SKU != "" {
+			dst = appendText(dst, "sku", e.SKU)
+			dst = appendText(dst, "location", e.Location)
+			dst = appendNumber(dst, "available", e.Available)
+			dst = appendEventThreshold(dst, e)
+			if e.Type == engine.StockShortageEvent {
+				dst = appendNumber(dst, "short_by", e.Shortage.Units)
+			}
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+// appendEventThreshold writes what was crossed, where a threshold was.
+func appendEventThreshold(dst []byte, e *engine.Event) []byte {
+	if e.Type == engine.StockLowEvent || e.Type == engine.StockRecoveredEvent && e.Threshold > 0 {
+		return appendNumber(dst, "threshold", e.Threshold)
+	}
+	return dst
+}
+
+// appendEventData writes the data of an event: of a cell, all that whoever is to see to it needs; otherwise the change as the
+// feed has it.
+func appendEventData(dst []byte, c *engine.Change, e *engine.Event) []byte {
+	if e == nil || e.SKU == "" {
+		return appendChange(dst, c)
+	}
+	dst = append(dst, `{"sequence":`...)
+	dst = strconv.AppendUint(dst, c.Sequence, 10)
+	dst = appendText(dst, "type", string(e.Type))
+	dst = appendTime(dst, "time", c.Time)
+	dst = appendText(dst, "cause", string(c.Kind))
+	dst = appendText(dst, "sku", e.SKU)
+	if e.SKUTitle != "" {
+		dst = appendText(dst, "title", e.SKUTitle)
+	}
+	dst = appendText(dst, "location", e.Location)
+	if e.LocationName != "" {
+		dst = appendText(dst, "location_name", e.LocationName)
+	}
+	dst = appendNumber(dst, "available", e.Available)
+	dst = appendNumber(dst, "on_hand", e.OnHand)
+	dst = appendNumber(dst, "held", e.Held)
+	dst = appendEventThreshold(dst, e)
+	if e.Shortage != nil {
+		dst = appendShortage(dst, e.Shortage)
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,134 @@
+package server_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"onhand/server"
+)
+
+// fields returns some members of a JSON object as JSON, "" where there is none.
+func fields(t *testing.T, body string, names ...string) string {
+	t.Helper()
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	var out []string
+	for _, name := range names {
+		out = append(out, string(all[name]))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestLowStockThresholds(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.put("/v1/skus/S", `{"title":"Lamp","low_stock":5}`)
+	if got := fields(t, r.get("/v1/skus/S").body, "low_stock", "low_stock_clear"); got != "5 6" {
+		t.Errorf("the SKU's threshold is %s", got)
+	}
+	r.stock("S", 9)
+	cell := func(want string) {
+		t.Helper()
+		if got := fields(t, r.get("/v1/stock/S/L").body, "available", "low", "low_stock", "low_stock_clear", "own_low_stock"); got != want {
+			t.Errorf("the cell has %s, want %s", got, want)
+		}
+	}
+	cell("9  5 6 false")
+	set := func(body, want string) {
+		t.Helper()
+		got := r.do("PUT", "/v1/stock/S/L", body)
+		if got.status != 200 || fields(t, got.body, "low", "low_stock", "low_stock_clear") != want {
+			t.Errorf("%s is answered %d %s, want %s", body, got.status, got.body, want)
+		}
+	}
+	set(`{"low_stock":9,"low_stock_clear":20}`, "true 9 20")
+	cell("9 true 9 20 true")
+	set(`{"on_hand":19}`, "true  ")
+	set(`{"low_stock":null}`, " null ")
+	cell("19  5 6 false")
+	set(`{"low_stock":10}`, " 10 12")
+	set(`{"low_stock":0,"low_stock_clear":null}`, " 0 1")
+	r.put("/v1/skus/S", `{"title":"Lamp"}`)
+	set(`{"low_stock":null,"low_stock_clear":null}`, " null ")
+	cell("19    ")
+	for body, field := range map[string]string{
+		`{"low_stock":-1}`: "low_stock", `{"low_stock":500000000001}`: "low_stock", `{"low_stock":5,"low_stock_clear":5}`: "low_stock_clear",
+		`{"low_stock_clear":5}`: "low_stock_clear", `{"low_stock":5,"low_stock_clear":1000000000001}`: "low_stock_clear",
+	} {
+		for _, path := range []string{"/v1/stock/S/L", "/v1/skus/S"} {
+			got := r.do("PUT", path, body)
+			wantProblem(t, got, 400, "invalid")
+			if fieldOf(t, got.body, "field") != field {
+				t.Errorf("%s %s: %s", path, body, got.body)
+			}
+		}
+	}
+	for _, body := range []string{`{"low_stock_clear":null}`, `{"low_stock":null,"low_stock_clear":5}`, `{"low_stock":1.5}`} {
+		wantProblem(t, r.do("PUT", "/v1/stock/S/L", body), 400, "invalid")
+	}
+}
+
+// TestEventsOfChanges are in the feed, as described, and posted with all that an alert needs.
+func TestEventsOfChanges(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.put("/v1/locations/L", `{"name":"Lyon"}`)
+	r.put("/v1/skus/S", `{"title":"Lamp","low_stock":4,"low_stock_clear":8}`)
+	to := newHookReceiver(t)
+	if made := r.do("PUT", "/v1/webhooks/manager", `{"url":"`+to.URL+`","events":["stock.low","stock.out","stock.back","stock.recovered","stock.shortage"],"locations":["L"]}`); made.status != 201 {
+		t.Fatal(made.body)
+	}
+	r.stock("S", 9)
+	held := fieldOf(t, r.do("POST", "/v1/reservations", `{"lines":[{"sku":"S","location":"L","quantity":6}]}`).body, "id")
+	sold := r.do("POST", "/v1/stock/adjustments", `{"lines":[{"sku":"S","location":"L","quantity":-5}],"reason":"sale"}`)
+	r.do("POST", "/v1/reservations/"+held+"/release", "")
+	r.do("POST", "/v1/stock/adjustments", `{"lines":[{"sku":"S","location":"L","quantity":4}],"reason":"receipt"}`)
+
+	var events []string
+	for line := range strings.Lines(r.get("/v1/changes?wait=0").body) {
+		var value map[string]any
+		if err := json.Unmarshal([]byte(line), &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := contract().Components.Schemas["Change"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+			t.Errorf("%s%v", line, err)
+		}
+		if value["events"] != nil {
+			events = append(events, fields(t, line, "type")+" "+fields(t, line, "events"))
+		}
+	}
+	want := []string{
+		`"stock.set" [{"type":"stock.back","sku":"S","location":"L","available":9}]`,
+		`"reservation.held" [{"type":"stock.low","sku":"S","location":"L","available":3,"threshold":4}]`,
+		`"stock.adjusted" [{"type":"stock.out","sku":"S","location":"L","available":0},{"type":"stock.shortage","sku":"S","location":"L","available":0,"short_by":2}]`,
+		`"reservation.released" [{"type":"stock.back","sku":"S","location":"L","available":4}]`,
+		`"stock.adjusted" [{"type":"stock.recovered","sku":"S","location":"L","available":8,"threshold":8}]`,
+	}
+	if got := strings.Join(events, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("the feed has\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	data := func(kind string) string {
+		t.Helper()
+		return fields(t, fields(t, to.await(t, kind), "data"), "type", "cause", "sku", "title", "location", "location_name", "available", "on_hand", "held", "threshold", "short_by", "reservations")
+	}
+	const lamp = ` "S" "Lamp" "L" "Lyon" `
+	for kind, want := range map[string]string{
+		"stock.low":       `"reservation.held"` + lamp + `3 9 6 4  `,
+		"stock.out":       `"stock.adjusted"` + lamp + `0 4 6  2 ["` + held + `"]`,
+		"stock.shortage":  `"stock.adjusted"` + lamp + `0 4 6  2 ["` + held + `"]`,
+		"stock.recovered": `"stock.adjusted"` + lamp + `8 8 0 8  `,
+	} {
+		if got := data(kind); got != `"`+kind+`" `+want {
+			t.Errorf("%s is told as %s, want %s", kind, got, want)
+		}
+	}
+	if got := fields(t, fields(t, to.await(t, "stock.shortage"), "data"), "sequence"); got != fields(t, sold.body, "sequence") {
+		t.Errorf("its sequence is %s, that of the sale %s", got, fields(t, sold.body, "sequence"))
+	}
+	if subject := fields(t, to.await(t, "stock.low"), "subject"); subject != `"stock/S/L"` {
+		t.Errorf("its subject is %s", subject)
+	}
+}
