@@ -72,7 +72,7 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 		}
 	}
 	resource := resourceKindOf(a.e.skus.Name(c.SKU)) != goods
-	if resource && r.Kind == record.ReservationHeld {
+	if resource && (r.Kind == record.ReservationHeld || r.Kind == record.OrderMoved) {
 		m.onHand = c.OnHand - before.OnHand // it is what the location's record says
 	}
 	name := fmt.Sprintf("%q at %q", a.e.skus.Name(c.SKU), a.e.locations.Name(c.Location))
@@ -83,7 +83,7 @@ func (a *auditor) cell(sequence uint64, r *record.Record, c *record.Cell, moved 
 	if c.Held < 0 {
 		return a.broken(sequence, "%s has %d held", name, c.Held)
 	}
-	if r.Kind == record.ReservationHeld || r.Kind == record.OrderMoved && m.held > 0 {
+	if r.Kind == record.ReservationHeld || r.Kind == record.OrderMoved && m.held > 0 && r.Transfer.State == 0 {
 		if c.Flags&(record.Blocked|record.LocationBlocked) != 0 || before.Flags&(stock.Blocked|stock.LocationBlocked) != 0 {
 			return a.broken(sequence, "%s is blocked and was promised", name)
 		}
@@ -128,6 +128,9 @@ func (a *auditor) events(sequence uint64, r *record.Record, c *record.Cell, befo
 	}
 	if isLow {
 		want |= record.CellLow
+	}
+	if resourceKindOf(a.e.skus.Name(c.SKU)) != goods {
+		want = 0
 	}
 	a.eventsSeen = a.eventsSeen || c.Events != 0
 	if a.eventsSeen && (c.Events != want || c.Threshold != threshold) {

@@ -27,7 +27,13 @@ func (a *auditor) orderMoved(sequence uint64, r *record.Record) (map[cellID]move
 	if err := a.orderCounts(sequence, before, o); err != nil {
 		return nil, err
 	}
-	moved, err := a.orderStock(sequence, r, before)
+	var moved map[cellID]movement
+	var err error
+	if r.Transfer.State != 0 {
+		moved, err = a.orderTravels(sequence, r, before)
+	} else {
+		moved, err = a.orderStock(sequence, r, before)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +108,12 @@ func (a *auditor) orderStock(sequence uint64, r *record.Record, before *record.O
 		c := &r.Cells[i]
 		at := cellID{c.SKU, c.Location}
 		m, l := moved[at], lines[at]
+		if resourceKindOf(a.e.skus.Name(c.SKU)) != goods {
+			before, _ := a.e.stock.View(c.SKU, c.Location)
+			m.onHand = c.OnHand - before.OnHand // it is what the location's record says
+			moved[at] = m
+			continue
+		}
 		extra := c.Delta + l.committed // beside what was sold
 		switch move := OrderMove(r.Order.Move); {
 		case extra == 0:
@@ -116,6 +128,9 @@ func (a *auditor) orderStock(sequence uint64, r *record.Record, before *record.O
 	}
 	for at, l := range lines {
 		sold[at.sku] += l.committed
+		if l.committed != 0 && resourceKindOf(a.e.skus.Name(at.sku)) != goods {
+			return nil, a.broken(sequence, "order %s sells %d of %q", FormatID(r.Order.ID), l.committed, a.e.skus.Name(at.sku))
+		}
 	}
 	for i := range r.Order.Lines {
 		l, b := &r.Order.Lines[i], record.OrderLine{}
@@ -133,6 +148,40 @@ func (a *auditor) orderStock(sequence uint64, r *record.Record, before *record.O
 	for sku, units := range returned {
 		if units != 0 {
 			return nil, a.broken(sequence, "order %s: on hand of %q grows by %d units more than are returned", FormatID(r.Order.ID), a.e.skus.Name(sku), units)
+		}
+	}
+	return moved, nil
+}
+
+// orderTravels is orderStock for a move with a transfer: units stay held on their way, but for those that are lost, which the order
+// misses.
+func (a *auditor) orderTravels(sequence uint64, r *record.Record, before *record.Order) (map[cellID]movement, error) {
+	moved := make(map[cellID]movement)
+	gone, err := a.transfer(sequence, &r.Transfer, moved)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := a.lineMovements(sequence, r)
+	if err != nil {
+		return nil, err
+	}
+	held := make(map[uint32]int64)
+	for at, l := range lines {
+		if l.committed != 0 {
+			return nil, a.broken(sequence, "order %s sells %q on its way", FormatID(r.Order.ID), a.e.skus.Name(at.sku))
+		}
+		held[at.sku] += l.open
+		m := moved[at]
+		m.held += l.open
+		moved[at] = m
+	}
+	missing := make(map[uint32]int64)
+	for i := range r.Order.Lines {
+		missing[r.Order.Lines[i].SKU] += int64(r.Order.Lines[i].Missing) - int64(before.Lines[i].Missing)
+	}
+	for sku, by := range held {
+		if resourceKindOf(a.e.skus.Name(sku)) == goods && (by > 0 || -by > gone[sku] || -by != missing[sku]) {
+			return nil, a.broken(sequence, "order %s holds %+d of %q, of which %d were lost and %d are missing", FormatID(r.Order.ID), by, a.e.skus.Name(sku), gone[sku], missing[sku])
 		}
 	}
 	return moved, nil
@@ -217,7 +266,7 @@ func (e *Engine) disagreement(o *record.Order, re *reservation.Reservation) erro
 		units[o.Lines[i].SKU] += int64(o.Lines[i].Open())
 	}
 	for i := range re.Lines {
-		if re.State == reservation.Held {
+		if re.State == reservation.Held && e.isGoods(&re.Lines[i]) {
 			units[re.Lines[i].SKU] -= int64(re.Lines[i].Open())
 		}
 	}

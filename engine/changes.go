@@ -113,6 +113,9 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 		c.Slots = append(c.Slots, e.skus.Name(sku))
 	}
 	e.addStockEvents(&c, r)
+	if r.Order != nil {
+		e.addOrderEvents(&c, r, sequence)
+	}
 	return c
 }
 

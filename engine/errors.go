@@ -131,6 +131,9 @@ type RefusedError struct {
 	Lines []Refusal
 	// Sequence is that of the change under which the refusal is on record, or 0 where the request had no key.
 	Sequence uint64
+	// NextSlots and LargerCompartments are, for an order that was refused a slot or compartment, those that can be had instead.
+	NextSlots          []Slot
+	LargerCompartments []string
 }
 
 func (e *RefusedError) Error() string {

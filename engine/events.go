@@ -2,6 +2,7 @@ package engine
 
 import (
 	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
 )
 
 // Event is something that a change means besides what its kind says: units of a cell ran out, stock is low, more is promised
@@ -38,9 +39,20 @@ var eventTypes = []ChangeKind{StockOutEvent, StockBackEvent, StockLowEvent, Stoc
 
 // EventTypes returns every type of event there is: the kinds of changes, and what a change may mean besides.
 func EventTypes() (all []ChangeKind) {
-	for _, kind := range changeKinds {
-		if kind != "" {
-			all = append(all, kind)
+	for of, kind := range changeKinds {
+		switch record.Kind(of) {
+		case record.OrderMoved:
+			for m := MovePlace; m < orderMoveEnd; m++ {
+				all = append(all, m.Event())
+			}
+		case record.TransferMoved:
+			for _, t := range transferChanges {
+				all = append(all, t.kind)
+			}
+		default:
+			if kind != "" {
+				all = append(all, kind)
+			}
 		}
 	}
 	return append(all, eventTypes...)
@@ -69,7 +81,7 @@ func (e *Engine) addStockEvents(c *Change, r *record.Record) {
 				shortages++
 			}
 		}
-		if cell.Events&^record.CellLow == 0 && shortage == nil {
+		if cell.Events&^record.CellLow == 0 && shortage == nil || resourceKindOf(c.Cells[i].SKU) != goods {
 			continue
 		}
 		about := e.stockEvent(c, r, i)
@@ -88,6 +100,34 @@ func (e *Engine) addStockEvents(c *Change, r *record.Record) {
 			c.Events = append(c.Events, about)
 		}
 	}
+}
+
+// addOrderEvents adds to a move of an order what it means for the order's reservation, and for the transfer that it sends or receives.
+func (e *Engine) addOrderEvents(c *Change, r *record.Record, sequence uint64) {
+	if kind := reservationEvent(r, sequence); kind != "" {
+		c.Events = append(c.Events, Event{Type: kind})
+	}
+	if r.Transfer.State != 0 {
+		c.Events = append(c.Events, Event{Type: transferChange(r.Transfer.Moves)})
+	}
+}
+
+// reservationEvent returns what a record of an order says of its reservation, "" where that stays as it was.
+func reservationEvent(r *record.Record, sequence uint64) ChangeKind {
+	switch re := &r.Reservation; re.State {
+	case reservation.Held:
+		if re.First == sequence {
+			return ReservationHeldChange
+		}
+		return ReservationExtendedChange
+	case reservation.Committed:
+		return ReservationCommittedChange
+	case reservation.Released:
+		return ReservationReleasedChange
+	case reservation.Expired:
+		return ReservationExpiredChange
+	}
+	return ""
 }
 
 // stockEvent returns what every event of a cell tells: the one at an index of a record, and of c, which was made of it.

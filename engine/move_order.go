@@ -8,6 +8,7 @@ import (
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
+	"onhand/engine/internal/stock"
 )
 
 // MoveRequest moves an order. Which fields count depends on the move.
@@ -39,6 +40,15 @@ type MoveRequest struct {
 	// ExpiresIn or ExpiresAt is the new deadline of MoveExtend; default: the clock of the order's state begins anew.
 	ExpiresIn time.Duration
 	ExpiresAt time.Time
+
+	// Slot is the beginning of the slot that MoveReschedule asks for.
+	Slot time.Time
+
+	// Transfer is the one that MoveReceive receives, if more than one is under way. Arrived is what became of its units, none = all have
+	// arrived; with Close, what it does not tell of is lost.
+	Transfer ID
+	Arrived  []TransferUnits
+	Close    bool
 
 	automatic bool // not asked for
 }
@@ -72,6 +82,7 @@ func (e *Engine) MoveOrder(r *MoveRequest) (Order, error) {
 		return Order{}, err
 	}
 	sequence, err = e.moveOrder(c, r, &o)
+	err = e.offer(err, r.Slot, "")
 	var out Order
 	if err == nil {
 		out, err = e.orderAnswer(&c.rec, sequence)
@@ -113,6 +124,12 @@ func (r *MoveRequest) check() (o once, err error) {
 			return o, checkName(lineField(i, "sku"), l.SKU)
 		}
 	}
+	if err := (&TransferMove{Lines: r.Arrived}).check(); err != nil {
+		return o, err
+	}
+	if r.Move == MoveReschedule && (r.Slot.Year() < 1970 || r.Slot.Year() > 2200) {
+		return o, invalid("slot", r.Slot.Format(time.RFC3339), "the beginning of a slot")
+	}
 	if r.ExpiresIn != 0 && !r.ExpiresAt.IsZero() {
 		return o, invalid("expires_at", r.ExpiresAt.Format(time.RFC3339), "only one of expires_in and expires_at")
 	}
@@ -131,6 +148,10 @@ func (r *MoveRequest) check() (o once, err error) {
 		}
 		f.bool(r.IDChecked)
 		f.bool(r.Recount)
+		f.time(r.Slot)
+		_, _ = f.d.Write(r.Transfer[:])
+		f.transferUnits(r.Arrived)
+		f.bool(r.Close)
 		f.number(int64(r.ExpiresIn))
 		f.time(r.ExpiresAt)
 	})
@@ -165,7 +186,8 @@ func (e *Engine) moveOrder(c *command, r *MoveRequest, o *once) (basis uint64, e
 		if err := entry.decode(order); err != nil {
 			return 0, err
 		}
-		if err := e.freeForOrder(c, r, order); err != nil {
+		c.locks = stock.LockSet{}
+		if err := e.prepareMove(c, r, order); err != nil {
 			return 0, err
 		}
 		ref, current := e.lockForOrder(c, entry, order)
@@ -185,6 +207,10 @@ func (e *Engine) moveOrder(c *command, r *MoveRequest, o *once) (basis uint64, e
 		c.rec.Time, c.rec.Answer = w.now, o.answer
 		basis, err = w.decide(entry.sequence)
 		e.stock.Unlock(&c.locks)
+		if errors.Is(err, errTransitGone) {
+			c.rec.Reset()
+			continue
+		}
 		return basis, err
 	}
 }

@@ -229,10 +229,12 @@ func (e *Engine) DispatchTransfer(r *TransferMove) (Transfer, error) {
 // ReceiveTransfer says what became of units in transit: they have arrived, or were lost or damaged on the way. It returns a
 // RefusedError where that is more of a line than is in transit, and a TransferStateError where nothing is.
 func (e *Engine) ReceiveTransfer(r *TransferMove) (Transfer, error) {
-	return e.moveTransfer(r, "transfer.receive", func(m *cellMoves, t *record.Transfer, now int64) error {
+	return e.moveTransfer(r, receiveOperation, func(m *cellMoves, t *record.Transfer, now int64) error {
 		return e.decideReceive(m, t, r.Lines, r.Close, nil, now)
 	})
 }
+
+const receiveOperation = "transfer.receive"
 
 // CancelTransfer says that what was not dispatched will not be. What is in transit goes on. It returns a TransferStateError
 // where everything was dispatched.
@@ -313,12 +315,27 @@ func (e *Engine) moveTransfer(r *TransferMove, operation string, decide func(m *
 		t := &c.rec.Transfer
 		now := e.clock.Now()
 		m := cellMoves{e: e}
-		if t.Order != (ID{}) {
-			err = invalid("id", FormatID(r.ID), "a transfer that is for no order; this one is moved by order "+FormatID(t.Order))
-		} else {
-			t.Moves = 0
-			err = decide(&m, t, now)
+		if order := e.orders.get(t.Order); order != nil && order.ended == 0 && operation == receiveOperation {
+			// What it brings is held for a live order, which moves with it.
+			e.stock.Unlock(&c.locks)
+			c.rec.Reset()
+			sequence, err := e.moveOrder(c, &MoveRequest{
+				ID: order.id, Move: MoveReceive, Transfer: r.ID, Arrived: r.Lines, Close: r.Close, Reason: r.Reason, By: r.By,
+			}, &o)
+			if isOrderState(err) {
+				c.rec.Reset()
+				continue // it has ended in between
+			}
+			if failed := e.settle(sequence); failed != nil {
+				return Transfer{}, failed
+			}
+			if err != nil {
+				return Transfer{}, err
+			}
+			return e.transferAnswer(&c.rec, sequence), nil
 		}
+		t.Moves = 0
+		err = decide(&m, t, now)
 		if err == nil {
 			err = m.check()
 		}

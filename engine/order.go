@@ -40,8 +40,10 @@ type Order struct {
 	Reference, Notes    string
 	PaymentReference    string
 	Extensions          int
-	Arrived             time.Time // when the customer said to be there
-	Bay, Vehicle        string
+	// Transfers are under way with units of it.
+	Transfers    []ID
+	Arrived      time.Time // when the customer said to be there
+	Bay, Vehicle string
 
 	// Code is what whoever collects has to say. It is for the customer's eyes.
 	Code       string
@@ -247,7 +249,7 @@ func (e *Engine) orderFrom(r *record.Order) Order {
 		Slot: instant(r.Slot), SlotEnd: instant(r.SlotEnd), Compartment: r.Compartment,
 		Customer: Person(r.Customer), Collector: Person(r.Collector), Owner: r.Owner, Reference: r.Reference, Notes: r.Notes,
 		PaymentReference: r.PaymentNote, Extensions: int(r.Extensions), Arrived: instant(r.Arrived), Bay: r.Bay, Vehicle: r.Vehicle,
-		Code: r.Code, WrongCodes: int(r.WrongCodes), Token: r.Token, Sequence: r.Sequence,
+		Transfers: slices.Clone(r.Transfers), Code: r.Code, WrongCodes: int(r.WrongCodes), Token: r.Token, Sequence: r.Sequence,
 		Lines: make([]OrderLine, len(r.Lines)), History: make([]OrderStep, len(r.History)),
 	}
 	for i := range r.Lines {

@@ -58,7 +58,29 @@ const extensionsLimit = 10
 
 // timesAt returns the clocks of a location.
 func (e *Engine) timesAt(p *place) OrderClocks {
-	return e.options.OrderClocks
+	clocks := e.options.OrderClocks
+	if p == nil {
+		return clocks
+	}
+	own := &p.orderTimes
+	for _, c := range []struct {
+		clock   *time.Duration
+		seconds int64
+	}{
+		{&clocks.PayWithin, own.PayWithin}, {&clocks.AcceptWithin, own.AcceptWithin}, {&clocks.PickWithin, own.PickWithin},
+		{&clocks.CollectWithin, own.CollectWithin}, {&clocks.RemindBefore, own.RemindBefore},
+	} {
+		if c.seconds != 0 {
+			*c.clock = time.Duration(c.seconds) * time.Second
+		}
+	}
+	if u := own.CollectUntil; u != nil {
+		clocks.CollectUntil = &HoldUntil{OpenDay: int(u.OpenDay), Before: time.Duration(u.MinutesBefore) * time.Minute}
+	}
+	if own.ExtensionsMax != 0 {
+		clocks.ExtensionsMax = int(own.ExtensionsMax)
+	}
+	return clocks
 }
 
 // clockOf returns the deadline of the clock that runs for an order in its present state, from now on.
@@ -89,8 +111,12 @@ func (e *Engine) collectClock(o *record.Order, p *place, times *OrderClocks, now
 			deadline = at.UnixNano()
 		}
 	}
-	deadline = max(deadline, o.SlotEnd)
-	return bounded(deadline, now), nil
+	for i := range o.Lines {
+		if s := e.settingsOf(o.Lines[i].SKU); s != nil && s.CollectWithin != 0 && o.Lines[i].Open() > 0 {
+			deadline = min(deadline, now+s.CollectWithin)
+		}
+	}
+	return bounded(max(deadline, o.SlotEnd), now), nil
 }
 
 // bounded is a deadline that a reservation can have.

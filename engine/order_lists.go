@@ -247,7 +247,7 @@ func (e *Engine) PickList(location string) (lines []PickLine, whole bool, err er
 	for _, o := range orders {
 		for i := range o.lines {
 			l := &o.lines[i]
-			if l.Location != place || l.Open() == 0 {
+			if l.Location != place || l.Open() == 0 || !e.isGoods(l) {
 				continue
 			}
 			at, have := index[l.SKU]

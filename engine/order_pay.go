@@ -25,6 +25,7 @@ func (w *orderWork) pay() error {
 			return nil
 		}
 		w.o.State, w.o.Ended = uint8(Placed), 0
+		w.o.Slot, w.o.SlotEnd, w.o.Compartment = 0, 0, "" // others may have them
 	case Cancelled:
 		w.o.Payment, w.o.Move = uint8(PaymentRefundDue), uint8(MoveRefundDue)
 		return nil
@@ -71,10 +72,11 @@ func (w *orderWork) owner() uint32 {
 
 // freeForOrder ends what is due in the shards of an expired order that is about to be paid, so that its units are there if they can
 // be. It is called without locks.
-func (e *Engine) freeForOrder(c *command, r *MoveRequest, o *record.Order) error {
-	if r.Move != MovePay || OrderState(o.State) != OrderExpired {
+func (e *Engine) freeForOrder(c *command, o *record.Order) error {
+	if OrderState(o.State) != OrderExpired {
 		return nil
 	}
+	defer func() { c.locks = stock.LockSet{} }()
 	for i := range o.Lines {
 		shard := stock.ShardOf(o.Lines[i].SKU)
 		for e.reservations.NextDue(shard) <= e.clock.Now() {

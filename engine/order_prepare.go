@@ -46,7 +46,7 @@ func (w *orderWork) ready() error {
 		return w.refuse("it is sent to its customer, not collected")
 	}
 	for i := range w.re.Lines {
-		if l := &w.re.Lines[i]; l.Open() > 0 && l.Location != w.o.Location {
+		if l := &w.re.Lines[i]; l.Open() > 0 && l.Location != w.o.Location && w.e.isGoods(l) {
 			return w.refuse(fmt.Sprintf("%d units of %q are still at %q", l.Open(), w.e.skus.Name(l.SKU), w.e.locations.Name(l.Location)))
 		}
 	}

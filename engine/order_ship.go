@@ -1,6 +1,16 @@
 package engine
 
-// dispatch sends what is held elsewhere on its way: to where it is collected, or to the customer.
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
+)
+
+// dispatch sends what is held elsewhere on its way: to where it is collected, as a transfer on which it stays held, or to the
+// customer.
 func (w *orderWork) dispatch() error {
 	if err := w.unpaid(); err != nil {
 		return err
@@ -8,7 +18,64 @@ func (w *orderWork) dispatch() error {
 	if OrderFulfilment(w.o.Fulfilment) == ShipHome {
 		return w.sendHome()
 	}
-	return w.refuse("all of it is where it is collected")
+	from, err := w.sentFrom()
+	if err != nil {
+		return err
+	}
+	units, err := w.asked(func(sku uint32) uint32 { return w.openAt(sku, from) })
+	if err != nil {
+		return err
+	}
+	transit, known := w.e.transitOf(w.o.Location)
+	if !known {
+		return errTransitGone
+	}
+	t := &w.c.rec.Transfer
+	*t = record.Transfer{
+		ID: newID(w.now), State: uint8(TransferPlanned), Moves: record.TransferPlanned, From: from, To: w.o.Location, Order: w.o.ID,
+		Created: w.now, Reference: w.o.Reference, Reason: clone(w.r.Reason), By: clone(w.r.By), Lines: t.Lines[:0],
+	}
+	for _, u := range units {
+		t.Lines = append(t.Lines, record.TransferLine{SKU: u.sku, Quantity: u.units})
+	}
+	m := cellMoves{e: w.e}
+	if err := w.e.decideDispatch(&m, t, transit, nil, w.re, w.now); err != nil {
+		return err
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	m.emit(w.c)
+	w.touched = true
+	w.o.Transfers = append(w.o.Transfers, t.ID)
+	w.o.State = uint8(InTransit)
+	return w.restart()
+}
+
+// sentFrom returns the location that the order's units are sent from: the one asked for, or the only one where any are held
+// besides where they are collected.
+func (w *orderWork) sentFrom() (uint32, error) {
+	var places []uint32
+	var names []string
+	for i := range w.re.Lines {
+		l := &w.re.Lines[i]
+		if w.live && l.Open() > 0 && l.Location != w.o.Location && !w.e.isTransit(l.Location) && !slices.Contains(places, l.Location) {
+			places, names = append(places, l.Location), append(names, fmt.Sprintf("%q", w.e.locations.Name(l.Location)))
+		}
+	}
+	if len(places) == 0 {
+		return 0, w.refuse("nothing of it is held elsewhere than where it is collected")
+	}
+	if w.r.Location == "" {
+		if len(places) > 1 {
+			return 0, invalid("location", "", "one of "+strings.Join(names, ", "))
+		}
+		return places[0], nil
+	}
+	if at, _ := w.e.lookupLocation(w.r.Location); slices.Contains(places, at) {
+		return at, nil
+	}
+	return 0, invalid("location", w.r.Location, "a location where units of the order are held: "+strings.Join(names, ", "))
 }
 
 // sendHome: the parcel leaves the house. Its units are sold.
@@ -31,8 +98,79 @@ func (w *orderWork) sendHome() error {
 	return nil
 }
 
-// receive: what was sent has arrived where it is collected.
-func (w *orderWork) receive() error { return w.refuse("nothing of it is on its way there") }
+// receive: what was sent has arrived where it is collected, where it is held for the order from then on; or it was lost or damaged.
+func (w *orderWork) receive() error {
+	id, err := w.arriving()
+	if err != nil {
+		return err
+	}
+	entry := w.e.transfers.get(id)
+	if entry == nil {
+		return unknown(KindTransfer, FormatID(id))
+	}
+	t := &w.c.rec.Transfer
+	if err := entry.decode(t); err != nil {
+		return err
+	}
+	before := make(map[uint32]uint32, len(t.Lines))
+	for i := range t.Lines {
+		before[t.Lines[i].SKU] = w.openAt(t.Lines[i].SKU, 0)
+	}
+	var re *reservation.Reservation
+	if w.live {
+		re = w.re
+	}
+	t.Moves = 0
+	m := cellMoves{e: w.e}
+	if err := w.e.decideReceive(&m, t, w.r.Arrived, w.r.Close, re, w.now); err != nil {
+		return err
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	m.emit(w.c)
+	w.touched = w.live
+	lost := false
+	for i := range t.Lines {
+		sku := t.Lines[i].SKU
+		if gone := before[sku] - w.openAt(sku, 0); gone > 0 {
+			lost = true
+			w.book(orderUnits{sku: sku, units: gone}, openUnits, missing)
+		}
+	}
+	if !TransferState(t.State).open() {
+		w.o.Transfers = slices.DeleteFunc(w.o.Transfers, func(other ID) bool { return other == id })
+	}
+	switch {
+	case w.open() == 0:
+		w.releaseAll()
+		w.end(Cancelled)
+		giveBack(w.o)
+		return nil
+	case len(w.o.Transfers) > 0:
+		return nil // more is to come
+	case lost:
+		w.o.State = uint8(OrderShort)
+	default:
+		w.o.State = uint8(Accepted)
+	}
+	return w.restart()
+}
+
+// arriving returns the transfer that is received: the one asked for, or the only one under way.
+func (w *orderWork) arriving() (ID, error) {
+	switch {
+	case w.r.Transfer != (ID{}) && slices.Contains(w.o.Transfers, w.r.Transfer):
+		return w.r.Transfer, nil
+	case w.r.Transfer != (ID{}):
+		return ID{}, invalid("transfer", FormatID(w.r.Transfer), "a transfer that is under way for the order")
+	case len(w.o.Transfers) == 0:
+		return ID{}, w.refuse("nothing of it is on its way there")
+	case len(w.o.Transfers) > 1:
+		return ID{}, invalid("transfer", "", "one of the transfers that are under way for the order")
+	}
+	return w.o.Transfers[0], nil
+}
 
 // deliver: the customer has it.
 func (w *orderWork) deliver() error {
@@ -42,6 +180,3 @@ func (w *orderWork) deliver() error {
 	w.end(Collected)
 	return nil
 }
-
-// reschedule moves the order to another slot.
-func (w *orderWork) reschedule() error { return w.refuse("it has no slot") }

@@ -7,6 +7,7 @@ import (
 
 	"onhand/engine"
 	"onhand/engine/enginetest"
+	"onhand/engine/hours"
 )
 
 // counter is a database with some stock at two stores and a warehouse, and short words for what is done to its orders.
@@ -334,5 +335,165 @@ func TestLiveOrdersAreLimitedPerCustomer(t *testing.T) {
 	}
 	if _, err = place("ana"); limit(err) != engine.OrdersPerCustomer {
 		t.Fatal(err)
+	}
+}
+
+func (s *counter) available(sku, location string, want int64) {
+	s.t.Helper()
+	if c, err := s.Availability(sku, location); err != nil || c.Available != want {
+		s.t.Fatalf("%d of %s are available at %s, %v; want %d", c.Available, sku, location, err, want)
+	}
+}
+
+func TestAnOrderIsSentToItsStore(t *testing.T) {
+	s := openCounter(t)
+	o := s.order(engine.PlaceOrderRequest{
+		Lines:    []engine.Line{{SKU: "lamp", Location: "depot", Quantity: 4}, {SKU: "bulb", Location: "lyon", Quantity: 2}},
+		Location: "lyon", Fulfilment: engine.PickupAfter, Reference: "A-9",
+	})
+	s.move(&o, engine.MoveAccept)
+	s.refused(&o, engine.MoveReady)
+	s.move(&o, engine.MoveDispatch)
+	if o.State != engine.InTransit || len(o.Transfers) != 1 {
+		t.Fatalf("%+v", o)
+	}
+	s.stock("lamp", "depot", 46, 0)
+	s.stock("lamp", engine.TransitName("lyon"), 4, 4)
+	s.available("lamp", engine.TransitName("lyon"), 0)
+	transfer, err := s.Transfer(o.Transfers[0])
+	if err != nil || transfer.State != engine.TransferInTransit || transfer.Order != o.ID {
+		t.Fatalf("%+v, %v", transfer, err)
+	}
+	// Three have arrived, one was lost: through the transfer, as the store's staff books what comes.
+	transfer, err = s.ReceiveTransfer(&engine.TransferMove{ID: transfer.ID, Lines: []engine.TransferUnits{{SKU: "lamp", Units: 3}}, Close: true, Key: "k"})
+	if err != nil || transfer.State != engine.TransferReceived || transfer.Lines[0].Lost != 1 {
+		t.Fatalf("%+v, %v", transfer, err)
+	}
+	again, err := s.ReceiveTransfer(&engine.TransferMove{ID: transfer.ID, Lines: []engine.TransferUnits{{SKU: "lamp", Units: 3}}, Close: true, Key: "k"})
+	if err != nil || again.Sequence != transfer.Sequence {
+		t.Fatalf("a retry answers %+v, %v", again, err)
+	}
+	s.stock("lamp", "lyon", 8, 3)
+	s.stock("lamp", engine.TransitName("lyon"), 0, 0)
+	if o, err = s.Order(o.ID); err != nil || o.State != engine.OrderShort || o.Lines[0].Missing+o.Lines[1].Missing != 1 || len(o.Transfers) != 0 {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	s.move(&o, engine.MoveReady)
+	s.move(&o, engine.MoveCollect, withCode(o.Code))
+	s.stock("lamp", "lyon", 5, 0)
+}
+
+func TestUnitsOfAnOrderThatEndsOnTheWayArriveForAnybody(t *testing.T) {
+	s := openCounter(t)
+	o := s.order(engine.PlaceOrderRequest{
+		Lines: []engine.Line{{SKU: "lamp", Location: "depot", Quantity: 4}}, Location: "lyon", Fulfilment: engine.PickupAfter,
+	})
+	s.move(&o, engine.MoveDispatch)
+	id := o.Transfers[0]
+	s.move(&o, engine.MoveCancel)
+	s.stock("lamp", engine.TransitName("lyon"), 4, 0)
+	if _, err := s.ReceiveTransfer(&engine.TransferMove{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+	s.available("lamp", "lyon", 9)
+}
+
+func TestMissingUnitsAreSentFromElsewhere(t *testing.T) {
+	s := openCounter(t)
+	put := func(id string, latitude float64) {
+		d, err := engine.NewDetails(engine.LocationDetails{Position: &engine.Position{Latitude: latitude, Longitude: 5}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PutLocation(engine.Location{ID: id, Details: d}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("lyon", 45)
+	put("nice", 44)
+	put("depot", 40)
+	o := s.order(engine.PlaceOrderRequest{Lines: twoLines(), OnShort: engine.OnShortTransfer})
+	s.move(&o, engine.MovePick)
+	s.move(&o, engine.MoveShort, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 1}))
+	if o.Move != engine.MoveReroute || o.State != engine.Picking {
+		t.Fatalf("%+v", o)
+	}
+	s.stock("lamp", "lyon", 4, 1)
+	s.stock("lamp", "nice", 2, 1)
+	s.move(&o, engine.MoveDispatch)
+	s.move(&o, engine.MoveReceive)
+	s.stock("lamp", "nice", 1, 0)
+	s.stock("lamp", "lyon", 5, 2)
+	s.move(&o, engine.MoveReady)
+	s.move(&o, engine.MoveCollect, withCode(o.Code))
+
+	o = s.order(engine.PlaceOrderRequest{Lines: []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 2}}, OnShort: engine.OnShortMove})
+	s.move(&o, engine.MovePick)
+	s.move(&o, engine.MoveShort, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 2}))
+	if o.Location != "depot" || o.State != engine.Placed || o.Move != engine.MoveReroute {
+		t.Fatalf("%+v", o)
+	}
+	s.stock("lamp", "lyon", 1, 0)
+	s.stock("lamp", "depot", 50, 2)
+}
+
+func TestAnOrderHoldsASlotAndACompartment(t *testing.T) {
+	s := openCounter(t)
+	opens, closes := hours.Minute(9*60), hours.Minute(18*60)
+	week := []hours.Regular{{
+		Days:     []hours.Day{hours.Monday, hours.Tuesday, hours.Wednesday, hours.Thursday, hours.Friday, hours.Saturday, hours.Sunday},
+		Interval: hours.Interval{Opens: &opens, Closes: &closes},
+	}}
+	d, err := engine.NewDetails(engine.LocationDetails{
+		Schedule:     hours.Schedule{Zone: "Europe/Paris", Regular: week},
+		PickupSlots:  &engine.PickupSlots{Interval: 60, Capacity: 1, DaysAhead: 7},
+		Compartments: []engine.Compartment{{Size: "S", Count: 1}, {Size: "L", Count: 1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutLocation(engine.Location{ID: "lyon", Details: d}, ""); err != nil {
+		t.Fatal(err)
+	}
+	slots, _, err := s.Slots(nil, "lyon", time.Time{}, 2, 10)
+	if err != nil || len(slots) < 4 {
+		t.Fatalf("%+v, %v", slots, err)
+	}
+	ask := engine.PlaceOrderRequest{
+		Lines: []engine.Line{{SKU: "bulb", Location: "lyon", Quantity: 1}}, Slot: slots[2].Start, Compartment: "S",
+	}
+	o := s.order(ask)
+	if !o.Slot.Equal(slots[2].Start) || o.Compartment != "S" || !o.SlotEnd.Equal(slots[2].End) {
+		t.Fatalf("%+v", o)
+	}
+	var refused *engine.RefusedError
+	if _, err = s.PlaceOrder(&ask); !errors.As(err, &refused) || len(refused.NextSlots) == 0 || len(refused.LargerCompartments) != 1 {
+		t.Fatalf("%+v, %v", refused, err)
+	}
+	s.stock("bulb", "lyon", 20, 1) // nothing else was held
+	ask.Slot, ask.Compartment = refused.NextSlots[0].Start, "L"
+	held, err := s.Reserve(&engine.ReserveRequest{Lines: ask.Lines})
+	if err != nil {
+		t.Fatal(err)
+	}
+	onHold := ask
+	onHold.Reservation, onHold.Lines = held.ID, nil
+	other := s.order(onHold)
+	if other.Compartment != "L" {
+		t.Fatalf("%+v", other)
+	}
+	if err := s.refused(&other, engine.MoveReschedule, func(r *engine.MoveRequest) { r.Slot = slots[2].Start }); !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	s.move(&other, engine.MoveReschedule, func(r *engine.MoveRequest) { r.Slot = slots[0].Start })
+	s.move(&o, engine.MoveReady)
+	s.move(&o, engine.MoveCollect, withCode(o.Code))
+	s.stock("bulb", "lyon", 19, 1)
+	if again := s.order(engine.PlaceOrderRequest{Lines: ask.Lines, Slot: slots[2].Start, Compartment: "S"}); again.Compartment != "S" {
+		t.Fatalf("%+v", again)
+	}
+	pick, _, err := s.PickList("lyon")
+	if err != nil || len(pick) != 0 {
+		t.Fatalf("%+v, %v", pick, err)
 	}
 }

@@ -27,6 +27,11 @@ type PlaceOrderRequest struct {
 	OnShort    OnShort         // default OnShortAsk
 	IDRequired bool            // besides where the location requires it
 
+	// Slot is the beginning of the pickup slot in which it is collected, and Compartment the size of the locker compartment that it is
+	// put into, at where it is collected. They are held with the goods. A refusal tells the next that are free.
+	Slot        time.Time
+	Compartment string
+
 	Customer, Collector Person
 	Reference           string // at most ReferenceMax bytes
 	Notes               string // at most NotesMax bytes
@@ -71,7 +76,8 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 		return Order{}, err
 	}
 	if answered {
-		return e.orderAnswer(&c.rec, sequence)
+		out, err := e.orderAnswer(&c.rec, sequence)
+		return out, e.offer(err, r.Slot, r.Compartment)
 	}
 	defer o.end(e)
 	places, err := e.claimOrder(r.Customer.Reference, r.Owner)
@@ -83,7 +89,7 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	}
 	defer e.giveOrder(&places)
 	if r.Reservation != (ID{}) {
-		sequence, err = e.placeOnHold(c, r, &o)
+		sequence, err = e.placeOnHold(c, r, hold.resources, &o)
 	} else {
 		sequence, err = e.reserveOnce(c, hold, newID(e.clock.Now()), &o)
 	}
@@ -94,7 +100,7 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	if failed := e.settle(sequence); failed != nil {
 		return Order{}, failed
 	}
-	return out, err
+	return out, e.offer(err, r.Slot, r.Compartment)
 }
 
 func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
@@ -102,13 +108,21 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	setDefault(&r.Fulfilment, Pickup)
 	setDefault(&r.Payment, PayInStore)
 	setDefault(&r.OnShort, OnShortAsk)
-	hold = &ReserveRequest{Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, Owner: r.Owner, order: r}
+	if r.Find != nil && r.Location != "" {
+		return nil, o, invalid("location", r.Location, "nothing, as the location is to be found")
+	}
+	if r.Fulfilment == ShipHome && (!r.Slot.IsZero() || r.Compartment != "") {
+		return nil, o, invalid("fulfilment", r.Fulfilment.String(), "one by which it is collected, with a slot or compartment")
+	}
+	hold = &ReserveRequest{resources: r.resources(), Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, Owner: r.Owner, order: r}
 	if r.Reservation == (ID{}) {
 		if _, err = hold.check(); err != nil {
 			return nil, o, err
 		}
 	} else if len(r.Lines) > 0 || r.Find != nil {
 		return nil, o, invalid("reservation", FormatID(r.Reservation), "either a reservation or lines")
+	} else if err = checkResources(hold.resources, false); err != nil {
+		return nil, o, err
 	}
 	if r.Location != "" {
 		if err = checkName("location", r.Location); err != nil {
@@ -160,6 +174,7 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 			f.number(n)
 		}
 		f.bool(r.IDRequired)
+		describeResources(f, hold.resources)
 		for _, t := range texts {
 			f.text(t.text)
 		}
@@ -167,19 +182,30 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	return hold, o, err
 }
 
-// placeOnHold places an order on a live reservation.
-func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, o *once) (basis uint64, err error) {
+// placeOnHold places an order on a live reservation, to which it adds what the order holds besides goods.
+func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, resources []resource, o *once) (basis uint64, err error) {
 	if err := e.admit(); err != nil {
 		return 0, err
 	}
-	ref, locked := e.lockReservation(c, r.Reservation)
-	if !locked {
+	c.lines, c.locks = c.lines[:0], stock.LockSet{}
+	if len(resources) > 0 {
+		at, err := e.placeOfHold(c, r)
+		if err == nil {
+			err = c.resolveResources(e, resources, at, false)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	ref, now, err := e.lockToAdd(c, r.Reservation)
+	if err != nil {
+		return 0, err
+	}
+	if ref == 0 {
 		return 0, e.endedError(r.Reservation, &c.rec.Reservation)
 	}
 	defer e.stock.Unlock(&c.locks)
 	re := &c.rec.Reservation
-	e.reservations.Read(ref, re)
-	now := e.clock.Now()
 	if re.Deadline <= now {
 		e.expireLocked(ref, now)
 		return 0, &StateError{re.ID, Expired, e.log.Appended()}
@@ -192,9 +218,27 @@ func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, o *once) (basis u
 	if err != nil {
 		return re.Sequence, err
 	}
+	if err := e.addResources(c); err != nil {
+		return re.Sequence, err
+	}
 	re.Deadline = order.Deadline
 	c.rec.Kind, c.rec.Order = record.OrderMoved, order
 	return e.write(c), nil
+}
+
+// placeOfHold returns where an order on a reservation is to be collected, by name.
+func (e *Engine) placeOfHold(c *command, r *PlaceOrderRequest) (string, error) {
+	if r.Location != "" {
+		return r.Location, nil
+	}
+	err := e.readReservation(c, r.Reservation)
+	name := ""
+	if err == nil && len(c.rec.Reservation.Lines) > 0 {
+		name = e.locations.Name(c.rec.Reservation.Lines[0].Location)
+	}
+	c.rec.Reset()
+	c.locks = stock.LockSet{}
+	return name, err
 }
 
 // draftOrder makes an order of a reservation, as it will be held, and gives it its deadline. The shards of its lines are locked.
@@ -220,7 +264,7 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 	o.Lines = make([]record.OrderLine, 0, len(re.Lines))
 	for i := range re.Lines {
 		l := &re.Lines[i]
-		if l.Open() > 0 {
+		if l.Open() > 0 && e.isGoods(l) {
 			o.Lines = append(o.Lines, record.OrderLine{SKU: l.SKU, From: l.Location, Quantity: l.Open()})
 		}
 	}
@@ -229,6 +273,7 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 		return nil, err
 	}
 	o.Location = p.ID
+	r.noteResources(o, p)
 	if r.Handover == 0 {
 		o.Handover = uint8(AtCounter)
 		if LocationKind(p.Kind) == Locker {
@@ -374,9 +419,8 @@ func (e *CodeError) Error() string {
 
 func waitFor(at, now int64) time.Duration { return time.Duration(max(0, at-now)) }
 
-// lockForOrder locks what an order's move may touch: the shards of its SKUs and of its reservation.
+// lockForOrder locks what an order's move may touch: what is in c.locks, and the shards of its SKUs and of its reservation.
 func (e *Engine) lockForOrder(c *command, entry *orderEntry, o *record.Order) (ref uint32, current bool) {
-	c.locks = stock.LockSet{}
 	for i := range o.Lines {
 		c.locks.Add(stock.ShardOf(o.Lines[i].SKU))
 	}

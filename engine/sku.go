@@ -21,6 +21,9 @@ type SKU struct {
 	// DefaultHold is how long a reservation with this SKU is held if it names no deadline, HoldMin to HoldMax; 0 = the
 	// engine's default. Where a basket's SKUs differ, the shortest counts.
 	DefaultHold time.Duration
+	// CollectWithin is how long an order with this SKU is kept once it is ready, HoldMin to HoldMax, where its location would keep it
+	// longer; 0 = as the location says.
+	CollectWithin time.Duration
 	// LowStock is from when on its cells are low that have no threshold of their own. A new one counts from the next change
 	// of each cell on.
 	LowStock Threshold
@@ -56,6 +59,10 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 		if s.LowStock != (Threshold{}) {
 			s.LowStock.describe(f)
 		}
+		if s.CollectWithin != 0 {
+			f.text("collect within")
+			f.number(int64(s.CollectWithin))
+		}
 	})
 	if err != nil {
 		return SKU{}, err
@@ -80,6 +87,7 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 	c.rec.SKU = record.SKU{
 		ID: id, Title: s.Title, Unit: s.Unit, GTIN: s.GTIN,
 		DefaultSafety: s.DefaultSafetyStock, DefaultHold: int64(s.DefaultHold), LowStock: record.Threshold(s.LowStock),
+		CollectWithin: int64(s.CollectWithin),
 	}
 	sequence = e.write(c)
 	e.stock.Unlock(&c.locks)
@@ -104,6 +112,9 @@ func checkSKU(s *SKU) error {
 	}
 	if s.DefaultHold != 0 && (s.DefaultHold < HoldMin || s.DefaultHold > HoldMax) {
 		return invalid("default_hold", s.DefaultHold, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
+	}
+	if s.CollectWithin != 0 && (s.CollectWithin < HoldMin || s.CollectWithin > HoldMax) {
+		return invalid("collect_within", s.CollectWithin, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
 	}
 	return s.LowStock.check()
 }
@@ -181,7 +192,7 @@ func (e *Engine) skuFrom(r *record.SKU, sequence uint64) SKU {
 	return SKU{
 		ID: e.skus.Name(r.ID), Title: r.Title, Unit: r.Unit, GTIN: r.GTIN,
 		DefaultSafetyStock: r.DefaultSafety, DefaultHold: time.Duration(r.DefaultHold),
-		LowStock: Threshold(r.LowStock), Sequence: sequence,
+		CollectWithin: time.Duration(r.CollectWithin), LowStock: Threshold(r.LowStock), Sequence: sequence,
 	}
 }
 

@@ -120,7 +120,8 @@ func (e *Engine) decideEvents(r *record.Record) {
 		}
 		after := stock.Cell{OnHand: c.OnHand, Held: c.Held, Safety: c.Safety, Flags: stock.Flags(c.Flags)}
 		available := after.Available()
-		if is := available > 0; is != c.WasAvailable {
+		// That a slot is full is no news of stock.
+		if is := available > 0; is != c.WasAvailable && resourceKindOf(e.skus.Name(c.SKU)) == goods {
 			c.Events |= record.CellOut
 			if is {
 				c.Events ^= record.CellOut | record.CellBack

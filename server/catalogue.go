@@ -68,6 +68,7 @@ type skuRequest struct {
 	GTIN               string `json:"gtin"`
 	DefaultSafetyStock int64  `json:"default_safety_stock"`
 	DefaultHold        int64  `json:"default_hold"` // seconds; 0 = the engine's
+	CollectWithin      int64  `json:"collect_within"` // seconds; 0 = as the location says
 	LowStock           *int64 `json:"low_stock"`
 	LowStockClear      *int64 `json:"low_stock_clear"`
 }
@@ -84,6 +85,13 @@ func (s *Server) putSKU(c *call) error {
 			return err
 		}
 	}
+	var collect time.Duration
+	if in.CollectWithin != 0 {
+		var err error
+		if collect, err = seconds("collect_within", in.CollectWithin); err != nil {
+			return err
+		}
+	}
 	lowStock, err := engine.NewThreshold(in.LowStock, in.LowStockClear)
 	if err != nil {
 		return err
@@ -95,7 +103,7 @@ func (s *Server) putSKU(c *call) error {
 	sku, err := s.engine.PutSKU(engine.SKU{
 		ID: c.params[0], Title: in.Title, Unit: in.Unit, GTIN: in.GTIN,
 		DefaultSafetyStock: in.DefaultSafetyStock, DefaultHold: hold,
-		LowStock: lowStock,
+		LowStock: lowStock, CollectWithin: collect,
 	}, key)
 	if err != nil {
 		return err

@@ -189,6 +189,9 @@ func appendSKU(dst []byte, s *engine.SKU) []byte {
 	dst = appendText(dst, "gtin", s.GTIN)
 	dst = appendNumber(dst, "default_safety_stock", s.DefaultSafetyStock)
 	dst = appendNumber(dst, "default_hold", int64(s.DefaultHold/time.Second))
+	if s.CollectWithin != 0 {
+		dst = appendNumber(dst, "collect_within", int64(s.CollectWithin/time.Second))
+	}
 	dst = appendThreshold(dst, s.LowStock)
 	dst = appendUint(dst, "sequence", s.Sequence)
 	return append(dst, '}')

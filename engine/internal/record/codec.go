@@ -269,7 +269,8 @@ func appendRefusal(dst []byte, r *Refusal) []byte {
 // Where a SKU has more than what there was at first, its default hold is written as −1−hold, which is below 0 as none is,
 // and behind it come flags (uvarint) and what they announce, in the order of their bits.
 const (
-	skuLowStock = 1 << iota // its threshold
+	skuLowStock      = 1 << iota // its threshold
+	skuCollectWithin             // varint
 	skuFlagsEnd
 )
 
@@ -284,6 +285,9 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	if s.LowStock != (Threshold{}) {
 		flags |= skuLowStock
 	}
+	if s.CollectWithin != 0 {
+		flags |= skuCollectWithin
+	}
 	if flags == 0 {
 		return binary.AppendVarint(dst, s.DefaultHold)
 	}
@@ -291,6 +295,9 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	dst = binary.AppendUvarint(dst, flags)
 	if flags&skuLowStock != 0 {
 		dst = appendThreshold(dst, s.LowStock)
+	}
+	if flags&skuCollectWithin != 0 {
+		dst = binary.AppendVarint(dst, s.CollectWithin)
 	}
 	return dst
 }
@@ -603,6 +610,9 @@ func (d *Decoder) SKU() SKU {
 	}
 	if flags&skuLowStock != 0 {
 		s.LowStock = d.threshold()
+	}
+	if flags&skuCollectWithin != 0 {
+		s.CollectWithin = d.Varint()
 	}
 	return s
 }

@@ -47,8 +47,9 @@ type Order struct {
 	Customer    Person
 	Collector   Person // who may collect it besides
 
-	Lines   []OrderLine
-	History []OrderStep
+	Transfers []reservation.ID // that are under way with units of it
+	Lines     []OrderLine
+	History   []OrderStep
 }
 
 // OrderFlags say more about an order.
@@ -117,6 +118,10 @@ func AppendOrder(dst []byte, o *Order) []byte {
 		for _, s := range [...]string{p.Reference, p.Name, p.Phone, p.Email} {
 			dst = appendString(dst, s)
 		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(o.Transfers)))
+	for i := range o.Transfers {
+		dst = append(dst, o.Transfers[i][:]...)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(o.Lines)))
 	for i := range o.Lines {
@@ -189,6 +194,9 @@ func (d *Decoder) Order(o *Order) {
 		for _, s := range [...]*string{&p.Reference, &p.Name, &p.Phone, &p.Email} {
 			*s = d.text()
 		}
+	}
+	for range d.count(orderLinesMax) {
+		o.Transfers = append(o.Transfers, reservation.ID(d.take(16)))
 	}
 	for range d.count(orderLinesMax) {
 		var l OrderLine

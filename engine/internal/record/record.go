@@ -174,6 +174,7 @@ type SKU struct {
 	GTIN          string
 	DefaultSafety int64
 	DefaultHold   int64 // ns; 0 = the engine's
+	CollectWithin int64 // ns; 0 = as long as the location keeps it
 	LowStock      Threshold
 }
 

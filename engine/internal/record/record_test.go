@@ -78,8 +78,9 @@ func examples() []*Record {
 			Location: 2, Channel: 1, Payment: 2, Fulfilment: 1, Handover: 3, OnShort: 2, Flags: PaidOnline | IDRequired, Extensions: 1, WrongCodes: 2,
 			Code: "7XK2M9", Compartment: "M", Owner: "shop", Reference: "A-1001", Notes: "ring twice", PaymentNote: "pi_1", Bay: "4", Vehicle: "blue",
 			Customer: Person{"c-7", "Ana", "+33 1 23", "ana@example.com"}, Collector: Person{Name: "Bo"},
-			Lines:   []OrderLine{{SKU: 1, From: 2, Quantity: 3, Collected: 1, Returned: 1}, {SKU: 300, From: 70_000, Quantity: 9, Missing: 2, Cancelled: 1}},
-			History: []OrderStep{{Time: at, Sequence: 41, Move: 1, State: 1, By: "shop"}, {Time: at + 5, Move: 2, State: 2, By: "ana", Reason: "in stock"}},
+			Transfers: []reservation.ID{{0: 0xD0, 15: 0xDF}},
+			Lines:     []OrderLine{{SKU: 1, From: 2, Quantity: 3, Collected: 1, Returned: 1}, {SKU: 300, From: 70_000, Quantity: 9, Missing: 2, Cancelled: 1}},
+			History:   []OrderStep{{Time: at, Sequence: 41, Move: 1, State: 1, By: "shop"}, {Time: at + 5, Move: 2, State: 2, By: "ana", Reason: "in stock"}},
 		}},
 		{
 			Kind: TransferMoved, Time: at, Answer: key, Cells: []Cell{cell}, Transfer: Transfer{
