@@ -172,7 +172,8 @@ type orderWork struct {
 	live    bool
 	touched bool // it is part of the change
 
-	reason string // for the history, where the move itself has one
+	reason  string // for the history, where the move itself has one
+	unnoted bool   // it leaves no step in the history
 }
 
 // moveOrder carries out a move that was not answered before. What it returns rests on basis.
@@ -228,7 +229,7 @@ func (w *orderWork) decide(before uint64) (basis uint64, err error) {
 			return max(before, w.viewed()), err
 		}
 	}
-	if m := OrderMove(w.o.Move); m != MoveWrongCode && m != MoveRemind {
+	if m := OrderMove(w.o.Move); m != MoveWrongCode && m != MoveRemind && !w.unnoted {
 		w.o.History = append(w.o.History, record.OrderStep{
 			Time: w.now, Move: w.o.Move, State: w.o.State, By: clone(w.r.By), Reason: clone(cmp.Or(w.reason, w.r.Reason)),
 		})

@@ -86,8 +86,17 @@ func (w *orderWork) extend() error {
 	return nil
 }
 
-// arrive: the customer is there, and says where.
+// arriveAgain is how soon a customer may say again where they are: anybody with the page's address can.
+const arriveAgain = 20 * time.Second
+
+// arrive: the customer is there, and says where. Where they say so again, only the last counts.
 func (w *orderWork) arrive() error {
+	if w.o.Arrived != 0 {
+		if w.now-w.o.Arrived < int64(arriveAgain) {
+			return w.refuse("its customer has just said so")
+		}
+		w.unnoted = true
+	}
 	w.o.Arrived, w.o.Bay, w.o.Vehicle = w.now, clone(w.r.Bay), clone(w.r.Vehicle)
 	return nil
 }

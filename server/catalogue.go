@@ -67,7 +67,7 @@ type skuRequest struct {
 	Unit               string `json:"unit"`
 	GTIN               string `json:"gtin"`
 	DefaultSafetyStock int64  `json:"default_safety_stock"`
-	DefaultHold        int64  `json:"default_hold"` // seconds; 0 = the engine's
+	DefaultHold        int64  `json:"default_hold"`   // seconds; 0 = the engine's
 	CollectWithin      int64  `json:"collect_within"` // seconds; 0 = as the location says
 	LowStock           *int64 `json:"low_stock"`
 	LowStockClear      *int64 `json:"low_stock_clear"`

@@ -30,6 +30,9 @@ const (
 	scopeEnd
 )
 
+// scopePublic is for calls that need no key: what they are about is secret by itself.
+const scopePublic Scope = 0
+
 const allScopes = scopeEnd - 1
 
 var scopeNames = map[Scope]string{ScopeRead: "read", ScopeReserve: "reserve", ScopeStock: "stock", ScopeAdmin: "admin"}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"onhand/engine"
 )
 
@@ -108,6 +110,39 @@ func (m *extendRequest) fill(r *engine.MoveRequest) (err error) {
 	if r.ExpiresIn, r.ExpiresAt, err = m.deadlineRequest.read(); err != nil {
 		return err
 	}
+	return m.who.fill(r)
+}
+
+type receiveOrderRequest struct {
+	who
+	Transfer *string          `json:"transfer"`
+	Lines    []arrivedRequest `json:"lines"`
+	Close    bool             `json:"close"`
+}
+
+func (m *receiveOrderRequest) fill(r *engine.MoveRequest) (err error) {
+	if m.Transfer != nil {
+		if r.Transfer, err = engine.ParseID(*m.Transfer); err != nil {
+			return invalidField("transfer", quoteShort([]byte(*m.Transfer)), "the id of a transfer")
+		}
+	}
+	if err := notEmpty(m.Lines); err != nil {
+		return err
+	}
+	r.Arrived, r.Close = arrivedOf(m.Lines), m.Close
+	return m.who.fill(r)
+}
+
+type rescheduleRequest struct {
+	who
+	Slot time.Time `json:"slot"`
+}
+
+func (m *rescheduleRequest) fill(r *engine.MoveRequest) error {
+	if m.Slot.IsZero() {
+		return invalidField("slot", "missing", slotWant)
+	}
+	r.Slot = m.Slot
 	return m.who.fill(r)
 }
 

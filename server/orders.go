@@ -21,6 +21,8 @@ type orderRequest struct {
 	Handover         *string       `json:"handover"`
 	Payment          *string       `json:"payment"`
 	OnShort          *string       `json:"on_short"`
+	Slot             *time.Time    `json:"slot"`
+	Compartment      string        `json:"compartment"`
 	IDRequired       bool          `json:"id_required"`
 	Customer         personRequest `json:"customer"`
 	Collector        personRequest `json:"collector"`
@@ -39,13 +41,18 @@ type personRequest struct {
 
 func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 	out := &engine.PlaceOrderRequest{
-		Lines: linesOf(r.Lines), Location: r.Location, IDRequired: r.IDRequired,
+		Lines: linesOf(r.Lines), Location: r.Location, Compartment: r.Compartment, IDRequired: r.IDRequired,
 		Customer: engine.Person(r.Customer), Collector: engine.Person(r.Collector),
 		Reference: r.Reference, Notes: r.Notes, PaymentReference: r.PaymentReference, By: c.by(r.By), Owner: c.principal,
 	}
 	var err error
 	if out.Key, err = c.idempotencyKey(); err != nil {
 		return nil, err
+	}
+	if r.Slot != nil {
+		if out.Slot = *r.Slot; out.Slot.IsZero() {
+			return nil, invalidField("slot", out.Slot.Format(time.RFC3339), slotWant)
+		}
 	}
 	if r.Reservation != nil {
 		if out.Reservation, err = engine.ParseID(*r.Reservation); err != nil {
@@ -78,6 +85,8 @@ func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 	}
 	return out, nil
 }
+
+const slotWant = "the beginning of a slot, as GET /v1/locations/{id}/slots tells them"
 
 // by is who does something, for an order's history: who the request says, or whose key it came with.
 func (c *call) by(given string) string {
@@ -284,6 +293,23 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
 	}
 	dst = appendText(dst, "on_short", o.OnShort.String())
 	dst = appendBool(dst, "id_required", o.IDRequired)
+	if !o.Slot.IsZero() {
+		dst = appendTime(dst, "slot", o.Slot)
+		dst = appendTime(dst, "slot_end", o.SlotEnd)
+	}
+	if o.Compartment != "" {
+		dst = appendText(dst, "compartment", o.Compartment)
+	}
+	if len(o.Transfers) > 0 {
+		dst = append(dst, `,"transfers":[`...)
+		for i, id := range o.Transfers {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(engine.AppendID(append(dst, '"'), id), '"')
+		}
+		dst = append(dst, ']')
+	}
 	dst = append(dst, `,"lines":[`...)
 	for i := range o.Lines {
 		if i > 0 {

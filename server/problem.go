@@ -81,7 +81,7 @@ func problemOf(err error) *problem {
 					dst = strconv.AppendUint(dst, refused.Sequence, 10)
 				}
 				dst = append(dst, `,"lines":`...)
-				return appendRefusals(dst, refused.Lines)
+				return appendOffers(appendRefusals(dst, refused.Lines), refused)
 			},
 		}
 	case errors.As(err, &state):
@@ -168,6 +168,31 @@ func problemOf(err error) *problem {
 		}
 	}
 	return &problem{status: fasthttp.StatusInternalServerError, kind: "internal", title: "Something went wrong", detail: err.Error()}
+}
+
+// appendOffers writes what could be had instead of a slot or compartment that is taken.
+func appendOffers(dst []byte, refused *engine.RefusedError) []byte {
+	if len(refused.NextSlots) > 0 {
+		dst = append(appendMember(dst, "next_slots"), '[')
+		for i := range refused.NextSlots {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendSlot(dst, &refused.NextSlots[i])
+		}
+		dst = append(dst, ']')
+	}
+	if len(refused.LargerCompartments) > 0 {
+		dst = append(appendMember(dst, "larger_compartments"), '[')
+		for i, size := range refused.LargerCompartments {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, size)
+		}
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 func orderStateProblem(order *engine.OrderStateError) *problem {

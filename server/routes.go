@@ -58,7 +58,7 @@ func routes() []*route {
 		{method: "POST", pattern: "/v1/orders/{id}/collect", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveCollect, bodyOf[collectRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/short", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveShort, bodyOf[shortRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/dispatch", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveDispatch, bodyOf[linesSomewhere])},
-		{method: "POST", pattern: "/v1/orders/{id}/receive", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReceive, bodyOf[someLines])},
+		{method: "POST", pattern: "/v1/orders/{id}/receive", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReceive, bodyOf[receiveOrderRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/deliver", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveDeliver, bodyOf[who])},
 		{method: "POST", pattern: "/v1/orders/{id}/return", scope: ScopeStock, lane: laneFinish, handle: moveOrder(engine.MoveReturn, bodyOf[returnRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/cancel", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveCancel, bodyOf[someLines])},
@@ -66,6 +66,7 @@ func routes() []*route {
 		{method: "POST", pattern: "/v1/orders/{id}/refund", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveRefund, bodyOf[paymentRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/extend", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveExtend, bodyOf[extendRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/arrive", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveArrive, bodyOf[arriveRequest])},
+		{method: "POST", pattern: "/v1/orders/{id}/reschedule", scope: ScopeReserve, lane: laneFinish, handle: moveOrder(engine.MoveReschedule, bodyOf[rescheduleRequest])},
 		{method: "POST", pattern: "/v1/orders/{id}/erase", scope: ScopeAdmin, lane: laneFinish, handle: moveOrder(engine.MoveErase, bodyOf[who])},
 		{method: "POST", pattern: "/v1/transfers", scope: ScopeStock, lane: laneWrite, handle: (*Server).postTransfer},
 		{method: "GET", pattern: "/v1/transfers", scope: ScopeRead, query: q("location", "direction", "state", "limit", "cursor", "min_sequence"), handle: (*Server).listTransfers},
@@ -92,6 +93,9 @@ func routes() []*route {
 		{method: "GET", pattern: "/v1/webhooks/{id}/deliveries", scope: ScopeAdmin, query: q("limit"), handle: (*Server).getDeliveries},
 		{method: "POST", pattern: "/v1/webhooks/{id}/test", scope: ScopeAdmin, handle: (*Server).postWebhookTest},
 		{method: "POST", pattern: "/v1/webhooks/{id}/redeliver", scope: ScopeAdmin, handle: (*Server).postRedeliver},
+
+		{method: "GET", pattern: "/track/{token}", scope: scopePublic, handle: (*Server).getTrack},
+		{method: "POST", pattern: "/track/{token}/arrived", scope: scopePublic, lane: laneFinish, handle: (*Server).postTrackArrived},
 
 		{method: "GET", pattern: "/v1/changes", scope: ScopeRead, lane: laneStream, query: q("after", "limit", "wait", "snapshot"), handle: (*Server).getChanges},
 		{method: "GET", pattern: "/v1/backup", scope: ScopeAdmin, lane: laneStream, handle: (*Server).getBackup},

@@ -136,15 +136,27 @@ type dispatchRequest struct {
 }
 
 type receiveRequest struct {
-	Lines []struct {
-		SKU      string `json:"sku"`
-		Quantity int64  `json:"quantity"`
-		Damaged  int64  `json:"damaged"`
-		Lost     int64  `json:"lost"`
-	} `json:"lines"`
-	Close  bool   `json:"close"`
-	Reason string `json:"reason"`
-	By     string `json:"by"`
+	Lines  []arrivedRequest `json:"lines"`
+	Close  bool             `json:"close"`
+	Reason string           `json:"reason"`
+	By     string           `json:"by"`
+}
+
+// arrivedRequest is what became of units that were in transit.
+type arrivedRequest struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+	Damaged  int64  `json:"damaged"`
+	Lost     int64  `json:"lost"`
+}
+
+func arrivedOf(in []arrivedRequest) []engine.TransferUnits {
+	lines := make([]engine.TransferUnits, len(in))
+	for i := range in {
+		l := &in[i]
+		lines[i] = engine.TransferUnits{SKU: l.SKU, Units: l.Quantity, Damaged: l.Damaged, Lost: l.Lost}
+	}
+	return lines
 }
 
 type cancelRequest struct {
@@ -165,9 +177,7 @@ func (s *Server) postDispatch(c *call) error {
 func (s *Server) postReceive(c *call) error {
 	var in receiveRequest
 	return s.moveTransfer(c, &in, s.engine.ReceiveTransfer, func(r *engine.TransferMove) error {
-		for _, l := range in.Lines {
-			r.Lines = append(r.Lines, engine.TransferUnits{SKU: l.SKU, Units: l.Quantity, Damaged: l.Damaged, Lost: l.Lost})
-		}
+		r.Lines = arrivedOf(in.Lines)
 		r.Close, r.Reason, r.By = in.Close, in.Reason, in.By
 		return notEmpty(in.Lines)
 	})
