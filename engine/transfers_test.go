@@ -86,11 +86,17 @@ func (m *tours) plan(t *rapid.T) {
 	}
 	var re engine.ID
 	if !r.Dispatch && rapid.Bool().Draw(t, "travels") {
-		hold := engine.ReserveRequest{ExpiresIn: engine.HoldMax}
+		hold := engine.ReserveRequest{ExpiresIn: engine.HoldMax, Partial: true}
 		for _, l := range r.Lines {
 			hold.Lines = append(hold.Lines, engine.Line{SKU: l.SKU, Location: r.From, Quantity: l.Units})
 		}
-		if made, err := m.db.Reserve(&hold); err == nil {
+		if _, err := m.db.Adjust(&engine.Adjustment{Lines: hold.Lines, Reason: "receipt"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range hold.Lines {
+			m.move(l.SKU, l.Location, l.Quantity)
+		}
+		if made, err := m.db.Reserve(&hold); err == nil { // it may be short of some, or of all
 			re = made.ID
 			m.reserved[re] = make(map[engine.CellName]int64)
 			for _, l := range made.Lines {
