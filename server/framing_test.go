@@ -426,6 +426,25 @@ func TestUnknownPathsAreProblems(t *testing.T) {
 	}
 }
 
+func TestATargetMayBeAWholeURI(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.stock("S", 3)
+	s := r.dial()
+	for _, target := range []string{
+		"http://x/v1/availability/S/L", "https://x:8443/v1/availability/S/L?min_sequence=1", "HTTP://another.example/v1/availability/S/L",
+	} {
+		s.send("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		if got := s.answer("GET"); got.status != http.StatusOK || !strings.Contains(got.body, `"on_hand":3`) {
+			t.Errorf("%s is answered with %d %s", target, got.status, got.body)
+		}
+	}
+	for _, target := range []string{"http://", "http://x", "http:///v1/availability/S/L", "ftp://x/v1/availability/S/L"} {
+		s.send("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		wantProblem(t, s.answer("GET"), http.StatusNotFound, "no-such-call")
+	}
+	s.wantOpen()
+}
+
 func TestConnectionsHaveALimit(t *testing.T) {
 	r := newRig(t, server.Options{ConnectionsMax: 3})
 	r.client.CloseIdleConnections()

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,10 +16,11 @@ import (
 var problemRow = regexp.MustCompile("(?m)^\\| ((?:`[a-z-]+`(?:, )?)+) \\| ([0-9, ]+) \\|")
 
 func TestDocsErrorsNamesEveryTypeOfProblem(t *testing.T) {
-	explained := make(map[string]bool)
+	explained, statuses := make(map[string]bool), make(map[string]string)
 	for _, row := range problemRow.FindAllStringSubmatch(readDoc(t, "errors.md"), -1) {
 		for _, kind := range strings.Split(row[1], ", ") {
 			explained[strings.Trim(kind, "`")] = true
+			statuses[strings.Trim(kind, "`")] = row[2]
 		}
 	}
 	sources, err := filepath.Glob("*.go")
@@ -29,6 +32,11 @@ func TestDocsErrorsNamesEveryTypeOfProblem(t *testing.T) {
 		"unknown-" + engine.KindReservation: true, "unknown-" + engine.KindStock: true,
 		"unknown-" + engine.KindTransfer: true,
 	}
+	names := make(map[string]string) // StatusNotFound → 404
+	for code := 400; code < 600; code++ {
+		names["Status"+strings.NewReplacer(" ", "", "-", "").Replace(http.StatusText(code))] = strconv.Itoa(code)
+	}
+	answered := regexp.MustCompile(`\bstatus: +fasthttp\.(\w+), kind: +"([a-z-]+)"`)
 	kind := regexp.MustCompile(`\bkind: +"([a-z-]+)"`)
 	for _, name := range sources {
 		if strings.HasSuffix(name, "_test.go") {
@@ -37,6 +45,11 @@ func TestDocsErrorsNamesEveryTypeOfProblem(t *testing.T) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, a := range answered.FindAllStringSubmatch(string(text), -1) {
+			if code := names[a[1]]; explained[a[2]] && (code == "" || !strings.Contains(statuses[a[2]], code)) {
+				t.Errorf("%s answers %s with %s %s, docs/errors.md with %s", name, a[2], a[1], code, statuses[a[2]])
+			}
 		}
 		for _, k := range kind.FindAllStringSubmatch(string(text), -1) {
 			if !strings.HasSuffix(k[1], "-") { // completed by the kind of thing that is unknown

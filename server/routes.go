@@ -256,7 +256,7 @@ func (s *Server) dispatch(c *call) (*route, error) {
 	if s.draining.Load() {
 		c.ctx.SetConnectionClose()
 	}
-	target := h.RequestURI()
+	target := originForm(h.RequestURI())
 	path, raw, _ := bytes.Cut(target, []byte{'?'})
 	method := string(h.Method())
 	if method == fasthttp.MethodHead {
@@ -295,6 +295,23 @@ func (s *Server) dispatch(c *call) (*route, error) {
 	}
 	c.leave = leave
 	return rt, rt.handle(s, c)
+}
+
+// originForm takes scheme and authority off a target that has them: a client that believes to speak to a proxy sends the
+// whole URI, and a server takes that (RFC 9112, section 3.2.2).
+func originForm(target []byte) []byte {
+	if len(target) == 0 || target[0] == '/' {
+		return target
+	}
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(target) < len(scheme) || !equalFold(target[:len(scheme)], scheme) {
+			continue
+		}
+		if i := bytes.IndexAny(target[len(scheme):], "/?"); i > 0 {
+			return target[len(scheme)+i:]
+		}
+	}
+	return target
 }
 
 func (s *Server) noRoute(c *call, path []byte, others []string) error {

@@ -63,6 +63,9 @@ func answerHint(no *answerError) string {
 	case http.StatusRequestEntityTooLarge:
 		return "Raise the server's limit (--import-bytes-max, --import-unpacked-max), or split the file."
 	}
+	if strings.HasSuffix(no.problem.Type, ":key-reused") {
+		return "An id belongs to one file and mode. Take another for another file."
+	}
 	if strings.HasSuffix(no.problem.Type, ":framing") && strings.Contains(no.problem.Title, "TLS") {
 		return "Write https:// in --to."
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -75,7 +76,7 @@ func (c *importCommand) Run(s *streams) error {
 		c.print(s.out, &result, took)
 	}
 	if err != nil {
-		if c.begun && !c.DryRun {
+		if c.begun && !c.DryRun && !otherFile(err) {
 			err = fmt.Errorf("the import broke off; to go on with it, repeat the command with --id %s: %w", c.ID, err)
 		}
 		return err
@@ -150,6 +151,11 @@ func (c *importCommand) send(ctx context.Context, s *streams, bar *progress, fil
 	if err := c.knock(ctx); err != nil {
 		return result, err
 	}
+	if size < 0 {
+		if file, err = awaitFirst(ctx, file); err != nil {
+			return result, err
+		}
+	}
 	c.begun = true
 	deadline := time.Now().Add(c.RetryFor)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
@@ -176,6 +182,32 @@ func (c *importCommand) send(ctx context.Context, s *streams, bar *progress, fil
 			return result, err
 		}
 	}
+}
+
+// awaitFirst waits until there is something to read, as from a pipe whose writer is still at work. Were the request begun
+// before, the server would take the silence for a client that is gone.
+func awaitFirst(ctx context.Context, file io.ReadCloser) (io.ReadCloser, error) {
+	in := bufio.NewReader(file)
+	arrived := make(chan struct{})
+	go func() {
+		defer close(arrived)
+		_, _ = in.Peek(1) // an error comes again when it is read
+	}()
+	select {
+	case <-arrived:
+		return struct {
+			io.Reader
+			io.Closer
+		}{in, file}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// otherFile reports whether the server knows the import's id from another file: then repeating won't help.
+func otherFile(err error) bool {
+	no := (*answerError)(nil)
+	return errors.As(err, &no) && strings.HasSuffix(no.problem.Type, ":key-reused")
 }
 
 // knock imports nothing, to be told before a large file is under way that it will not be taken.

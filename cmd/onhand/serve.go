@@ -27,13 +27,13 @@ type serveCommand struct {
 	TLSCert string `name:"tls-cert" help:"Certificate of the API, PEM, with those between it and the root." type:"path" placeholder:"FILE" group:"TLS" and:"tls"`
 	TLSKey  string `name:"tls-key" help:"Its private key, PEM. Both are read again when they change, or on SIGHUP." type:"path" placeholder:"FILE" group:"TLS" and:"tls"`
 
-	DefaultHold       time.Duration `help:"How long a reservation holds that names no deadline." default:"15m" group:"Engine"`
-	WindowAge         period        `help:"How long answers are remembered for retries and ended reservations stay readable." default:"24h" group:"Engine"`
-	WindowKeys        int           `help:"How many of each are kept at most." default:"10000000" group:"Engine"`
-	TransferRetention period        `help:"How long transfers that have ended stay readable." default:"60d" group:"Engine"`
-	RetentionAge      period        `help:"How long the change feed goes back." default:"24h" group:"Engine"`
-	RetentionBytes    byteSize      `help:"How much disk it may take for that." default:"8GiB" group:"Engine"`
-	CheckpointBytes   byteSize      `help:"How much journal is written between checkpoints, at least." default:"256MiB" group:"Engine"`
+	DefaultHold       period   `help:"How long a reservation holds that names no deadline." default:"15m" group:"Engine"`
+	WindowAge         period   `help:"How long answers are remembered for retries and ended reservations stay readable." default:"24h" group:"Engine"`
+	WindowKeys        int      `help:"How many of each are kept at most." default:"10000000" group:"Engine"`
+	TransferRetention period   `help:"How long transfers that have ended stay readable." default:"60d" group:"Engine"`
+	RetentionAge      period   `help:"How long the change feed goes back." default:"24h" group:"Engine"`
+	RetentionBytes    byteSize `help:"How much disk it may take for that." default:"8GiB" group:"Engine"`
+	CheckpointBytes   byteSize `help:"How much journal is written between checkpoints, at least." default:"256MiB" group:"Engine"`
 
 	BodyBytesMax        byteSize      `help:"Largest request body, but for imports." default:"4MiB" group:"Limits"`
 	HeaderBytesMax      byteSize      `help:"Largest request line and headers." default:"16KiB" group:"Limits"`
@@ -108,7 +108,7 @@ func (c *serveCommand) Run(s *streams) error {
 	began := time.Now()
 	log.Info("opening the database", "dir", c.Dir)
 	e, err := engine.Open(c.Dir, engine.Options{
-		DefaultHold: c.DefaultHold, WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
+		DefaultHold: time.Duration(c.DefaultHold), WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
 		TransferRetention: time.Duration(c.TransferRetention),
 		RetentionAge:      time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
 		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
