@@ -59,7 +59,7 @@ func (c *serveCommand) Validate() error {
 		{"default-hold", time.Duration(c.DefaultHold), engine.HoldMin, engine.HoldMax},
 		{"window-age", time.Duration(c.WindowAge), time.Minute, 0},
 		{"retention-age", time.Duration(c.RetentionAge), 1, 0},
-		{"transfer-retention", time.Duration(c.TransferRetention), time.Hour, 0},
+		{"transfer-retention", time.Duration(c.TransferRetention), time.Minute, 0},
 		{"read-timeout", c.ReadTimeout, 1, 0},
 		{"write-timeout", c.WriteTimeout, 1, 0},
 		{"idle-timeout", c.IdleTimeout, 1, 0},
