@@ -291,6 +291,7 @@ func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
 	e.lastPlace.Store(max(sequence, e.lastPlace.Load()))
 	e.indexPlace(p, before)
 	at.Store(p)
+	e.nearby.published.Store(max(sequence, e.nearby.published.Load()))
 	e.stock.SetLocation(r.ID, r.Blocked, sequence)
 }
 
@@ -304,6 +305,7 @@ func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
 		e.recordDigest.Add(-locationFact(old))
 	}
 	p.Store(nil)
+	e.nearby.published.Store(max(sequence, e.nearby.published.Load()))
 	e.stock.RemoveLocation(id, sequence)
 	e.dropThresholds(id)
 	e.stock.SetLocation(id, false, sequence)

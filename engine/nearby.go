@@ -50,7 +50,9 @@ type Distance = nearest.Millimetres
 // that is built with it.
 //
 // A point is added here before the place that has it is published. So a search that meets a place with a point newer than
-// all it knows of began before the change: to it, the location is still where it was.
+// all that were published when it began, began before the change: to it, the location is still where it was. One that took the
+// newest point it knows of instead would pass over it, as its place was not there yet, and then over the one before, as by then it
+// was: that is how locations were missed.
 type nearby struct {
 	// mu is held while now is replaced.
 	mu       sync.Mutex
@@ -58,6 +60,9 @@ type nearby struct {
 	building atomic.Bool
 	size     atomic.Int64  // points in it, some of them twice or no longer true
 	looked   atomic.Uint64 // the newest version when foldNearby last looked
+	// published is the sequence of the last place that was published, or deleted. Locations are changed one at a time, so all before
+	// it were as well.
+	published atomic.Uint64
 }
 
 // nearbyState is never changed, but that beside may grow behind what a reader sees of it.
@@ -203,7 +208,8 @@ func (e *Engine) eachNear(near *Near, filter *LocationFilter, begin func(), visi
 		if state == nil {
 			return
 		}
-		s.outrun, s.last, s.latest = false, 0, state.latest
+		// In this order: a tree that has a point, and not the one before, was built when that was published.
+		s.outrun, s.last, s.latest = false, 0, min(state.latest, e.nearby.published.Load())
 		s.Begin(state.tree, state.beside, from, near.within(), passed, s.less)
 		again := false
 		for more := true; more && !again; {
