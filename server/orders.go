@@ -15,7 +15,7 @@ type orderRequest struct {
 	Reservation *string       `json:"reservation"`
 	Lines       []lineRequest `json:"lines"`
 	findRequest
-	Location         string        `json:"location"`
+	Location         *string       `json:"location"`
 	Channel          *string       `json:"channel"`
 	Fulfilment       *string       `json:"fulfilment"`
 	Handover         *string       `json:"handover"`
@@ -39,13 +39,19 @@ type personRequest struct {
 
 func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 	out := &engine.PlaceOrderRequest{
-		Lines: linesOf(r.Lines), Location: r.Location, IDRequired: r.IDRequired,
+		Lines: linesOf(r.Lines), IDRequired: r.IDRequired,
 		Customer: engine.Person(r.Customer), Collector: engine.Person(r.Collector),
 		Reference: r.Reference, Notes: r.Notes, PaymentReference: r.PaymentReference, By: c.by(r.By), Owner: c.principal,
 	}
 	var err error
 	if out.Key, err = c.idempotencyKey(); err != nil {
 		return nil, err
+	}
+	if out.Location, err = given("location", r.Location); err != nil {
+		return nil, err
+	}
+	if r.Lines != nil && len(r.Lines) == 0 {
+		return nil, invalidField("lines", "empty", "at least one line, or a reservation instead")
 	}
 	if r.Reservation != nil {
 		if out.Reservation, err = engine.ParseID(*r.Reservation); err != nil {
@@ -77,6 +83,17 @@ func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 		}
 	}
 	return out, nil
+}
+
+// given returns the name of something that a request may leave out, but not leave empty.
+func given(field string, name *string) (string, error) {
+	if name == nil {
+		return "", nil
+	}
+	if *name == "" {
+		return "", invalidField(field, `""`, "1 to 64 bytes, or to be left out")
+	}
+	return *name, nil
 }
 
 // by is who does something, for an order's history: who the request says, or whose key it came with.

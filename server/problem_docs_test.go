@@ -27,7 +27,7 @@ func TestDocsErrorsNamesEveryTypeOfProblem(t *testing.T) {
 	made := map[string]bool{
 		"unknown-" + engine.KindSKU: true, "unknown-" + engine.KindLocation: true,
 		"unknown-" + engine.KindReservation: true, "unknown-" + engine.KindStock: true,
-		"unknown-" + engine.KindTransfer: true,
+		"unknown-" + engine.KindTransfer: true, "unknown-" + engine.KindOrder: true,
 	}
 	kind := regexp.MustCompile(`\bkind: +"([a-z-]+)"`)
 	for _, name := range sources {

@@ -39,14 +39,14 @@ const (
 )
 
 // Kinds are the types of events there are.
-var Kinds = []engine.ChangeKind{
+var Kinds = append([]engine.ChangeKind{
 	engine.StockSetChange, engine.StockAdjustedChange, engine.StockImportedChange,
 	engine.ReservationHeldChange, engine.ReservationCommittedChange, engine.ReservationReleasedChange,
 	engine.ReservationExtendedChange, engine.ReservationExpiredChange, engine.ReservationRefusedChange,
 	engine.SKUSetChange, engine.LocationSetChange, engine.LocationDeletedChange,
 	engine.TransferPlannedChange, engine.TransferDispatchedChange, engine.TransferReceivedChange,
 	engine.TransferLostChange, engine.TransferDamagedChange, engine.TransferCancelledChange,
-}
+}, engine.OrderKinds()...)
 
 func invalid(field, value, want string) error {
 	if len(value) > 80 {
@@ -160,6 +160,16 @@ func (f *filter) wants(c *engine.Change) bool {
 	}
 	if c.Transfer != nil && (f.locations[c.Transfer.From] || f.locations[c.Transfer.To]) {
 		return true
+	}
+	if c.Order != nil {
+		if f.locations[c.Order.Location] {
+			return true
+		}
+		for i := range c.Order.Lines {
+			if f.locations[c.Order.Lines[i].From] {
+				return true
+			}
+		}
 	}
 	if c.Reservation != nil {
 		for i := range c.Reservation.Lines {

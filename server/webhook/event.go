@@ -33,6 +33,9 @@ func newEvent(c *engine.Change, source string, encode Encoder) *event {
 	e := &event{sequence: c.Sequence, id: strconv.FormatUint(c.Sequence, 10) + "-" + strconv.FormatInt(c.Time.UnixNano(), 36), kind: c.Kind}
 	subject := ""
 	switch {
+	case c.Order != nil: // its reservation's moves are the order's own
+		id := engine.FormatID(c.Order.ID)
+		subject, e.lane = "orders/"+id, id
 	case c.Reservation != nil:
 		id := engine.FormatID(c.Reservation.ID)
 		subject, e.lane = "reservations/"+id, id
