@@ -409,15 +409,24 @@ func appendOrderSecrets(dst []byte, o *engine.Order) []byte {
 		return dst
 	}
 	dst = appendText(dst, "code", o.Code)
-	dst = appendText(dst, "qr", qrContent(o))
-	return appendText(dst, "tracking", trackPrefix+o.Token.String())
+	dst = append(appendQR(append(appendMember(dst, "qr"), '"'), o), '"')
+	dst = append(append(appendMember(dst, "tracking"), '"'), trackPrefix...)
+	return append(base64.RawURLEncoding.AppendEncode(dst, o.Token[:]), '"')
 }
 
 // trackPrefix begins the path of a tracking page.
 const trackPrefix = "/track/"
 
-// qrContent is what the QR code of an order holds, for the scanner of whoever hands it over: the order and its code. In upper case,
-// as QR codes hold those characters in fewer bits.
-func qrContent(o *engine.Order) string {
-	return "ONHAND:" + strings.ToUpper(engine.FormatID(o.ID)) + ":" + o.Code
+// appendQR writes what the QR code of an order holds, for the scanner of whoever hands it over: the order and its code. In upper case,
+// as QR codes hold those characters in fewer bits. None of it needs to be escaped in JSON.
+func appendQR(dst []byte, o *engine.Order) []byte {
+	dst = append(dst, "ONHAND:"...)
+	from := len(dst)
+	dst = engine.AppendID(dst, o.ID)
+	for i, b := range dst[from:] {
+		if 'a' <= b && b <= 'f' {
+			dst[from+i] = b - 'a' + 'A'
+		}
+	}
+	return append(append(dst, ':'), o.Code...)
 }

@@ -790,6 +790,21 @@ func TestTheSecretsOfAnOrderAreToldToItsShopOnly(t *testing.T) {
 	}
 }
 
+func TestWhatIsPersonalIsForgottenWithItsOrder(t *testing.T) {
+	r := newRigOn(t, engine.Options{OrderRetention: time.Hour}, server.Options{})
+	r.stock("bulb", 20)
+	o := r.order(`{"lines":[{"sku":"bulb","location":"L","quantity":2}],"customer":{"name":"Ana Secret"}}`, "Idempotency-Key", "basket")
+	r.moves(o.ID, "cancel")
+	if !strings.Contains(r.get("/v1/changes?wait=0").body, "Ana Secret") {
+		t.Error("the feed does not name the customer of an order that is kept")
+	}
+	r.db.Clock.Advance(time.Hour + time.Second)
+	eventually(t, "the order is forgotten", func() bool { return r.get("/v1/orders/"+o.ID).status == 404 })
+	if got := r.get("/v1/changes?wait=0"); strings.Contains(got.body, "Ana Secret") || !strings.Contains(got.body, o.ID) {
+		t.Errorf("the feed: %s", got.body)
+	}
+}
+
 func TestOrderEventsReachTheirStores(t *testing.T) {
 	r := newShop(t)
 	r.put("/v1/stock/bulb/M", `{"on_hand":9}`)
