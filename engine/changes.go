@@ -93,6 +93,9 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 		completeOrder(r.Order, sequence)
 		o := e.orderFrom(r.Order)
 		c.Kind, c.Order = o.Move.Event(), &o
+		if o.Erased && c.Reservation != nil {
+			c.Reservation.Reference = "" // the customer's
+		}
 	}
 	if r.SKU.ID != 0 {
 		s := e.skuFrom(&r.SKU, sequence)
@@ -163,7 +166,7 @@ func (e *Engine) Durable() uint64 { return e.log.Durable() }
 func (e *Engine) FirstRetained() (uint64, error) { return e.log.First() }
 
 // Snapshot is how a newcomer gets the state that the changes then carry on. Its functions are called with everything
-// there is: locations, SKU settings, cells, live reservations, open transfers. Each of these is as of some moment during the call, with
+// there is: locations, SKU settings, cells, live reservations, open transfers, live orders. Each of these is as of some moment during the call, with
 // the sequence it was last changed at, and Snapshot returns the sequence that all of them include. Whoever installs the
 // changes after that sequence, leaving out those that an item already has, holds the state.
 type Snapshot struct {
@@ -172,6 +175,7 @@ type Snapshot struct {
 	Cell        func(*Cell) error
 	Reservation func(*Reservation) error
 	Transfer    func(*Transfer) error // nil = they are left out
+	Order       func(*Order) error    // nil = they are left out
 }
 
 // Snapshot calls s's functions with the state.
@@ -229,6 +233,11 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 			if err := s.Transfer(&t); err != nil {
 				return 0, err
 			}
+		}
+	}
+	if s.Order != nil {
+		if err := e.eachLiveOrder(s.Order); err != nil {
+			return 0, err
 		}
 	}
 	// What was left out because it had ended must be durable too: the changes that follow would not bring it back.

@@ -42,9 +42,7 @@ func EventTypes() (all []ChangeKind) {
 	for of, kind := range changeKinds {
 		switch record.Kind(of) {
 		case record.OrderMoved:
-			for m := MovePlace; m < orderMoveEnd; m++ {
-				all = append(all, m.Event())
-			}
+			all = append(all, OrderKinds()...)
 		case record.TransferMoved:
 			for _, t := range transferChanges {
 				all = append(all, t.kind)

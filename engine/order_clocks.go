@@ -22,7 +22,7 @@ type OrderClocks struct {
 	// RemindBefore is how long before the end of the last clock its customer is reminded; default 12 hours, and half of the time there
 	// is where that is less.
 	RemindBefore time.Duration
-	// ExtensionsMax is how often an order's clock can be set anew; default 2.
+	// ExtensionsMax is how often an order's clock can be set anew; default 2, -1 = never.
 	ExtensionsMax int
 	// CollectUntil, where a location has it, takes the place of CollectWithin.
 	CollectUntil *HoldUntil
@@ -47,8 +47,8 @@ func (t *OrderClocks) setDefaults() error {
 			return invalid("OrderClocks."+c.name, c.d, fmt.Sprintf("%v to %v", HoldMin, HoldMax))
 		}
 	}
-	if t.ExtensionsMax < 0 || t.ExtensionsMax > extensionsLimit {
-		return invalid("OrderClocks.ExtensionsMax", t.ExtensionsMax, fmt.Sprintf("0 to %d", extensionsLimit))
+	if t.ExtensionsMax < -1 || t.ExtensionsMax > extensionsLimit {
+		return invalid("OrderClocks.ExtensionsMax", t.ExtensionsMax, fmt.Sprintf("1 to %d, or -1 for none", extensionsLimit))
 	}
 	return nil
 }

@@ -273,6 +273,29 @@ func (e *Engine) PickList(location string) (lines []PickLine, whole bool, err er
 	return lines, whole, e.settle(basis)
 }
 
+// eachLiveOrder calls f with every order that is live, as of some moment during the call.
+func (e *Engine) eachLiveOrder(f func(*Order) error) error {
+	var ids []ID
+	e.orders.byID.Range(func(id ID, entry *orderEntry) bool {
+		if entry.ended == 0 {
+			ids = append(ids, id)
+		}
+		return true
+	})
+	for page := range slices.Chunk(ids, OrdersMax) {
+		orders, err := e.readOrders(page, func(entry *orderEntry) bool { return entry.ended == 0 })
+		if err != nil {
+			return err
+		}
+		for i := range orders {
+			if err := f(&orders[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // eachOrder calls f with every order, decoded, for checks of the whole state.
 func (e *Engine) eachOrder(f func(entry *orderEntry, o *record.Order) error) (err error) {
 	e.orders.byID.Range(func(_ ID, entry *orderEntry) bool {

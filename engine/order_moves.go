@@ -116,6 +116,15 @@ func (m OrderMove) Event() ChangeKind {
 	return ChangeKind("order." + orderMoves[m].event)
 }
 
+// OrderKinds lists what orders are as changes: a kind for each move.
+func OrderKinds() []ChangeKind {
+	kinds := make([]ChangeKind, 0, orderMoveEnd)
+	for m := MovePlace; m < orderMoveEnd; m++ {
+		kinds = append(kinds, m.Event())
+	}
+	return kinds
+}
+
 // From lists the states from which a move is allowed.
 func (m OrderMove) From() []OrderState { return slices.Clone(orderMoves[m].from) }
 

@@ -132,10 +132,10 @@ func (t *orders) holding(reservation ID) *orderEntry {
 	return t.get(id)
 }
 
-// erased reports whether what is personal in an order was erased.
+// erased reports whether what is personal in an order was erased, or forgotten with the order.
 func (t *orders) erased(id ID) bool {
 	e := t.get(id)
-	return e != nil && e.erased
+	return e == nil || e.erased
 }
 
 func textHash(text string) uint64 {

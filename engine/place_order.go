@@ -135,30 +135,19 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	if r.Fulfilment == PickupAfter && r.Location == "" {
 		return nil, o, invalid("location", "", "the location where the order is to be collected")
 	}
-	texts := []struct {
+	texts := [...]struct { // in an order that fingerprints rest on
 		field, text string
 		most        int
 	}{
 		{"reference", r.Reference, ReferenceMax}, {"notes", r.Notes, NotesMax}, {"payment_reference", r.PaymentReference, ReferenceMax},
 		{"by", r.By, ByMax}, {"owner", r.Owner, OwnerMax},
+		{"customer.name", r.Customer.Name, PersonTextMax}, {"customer.phone", r.Customer.Phone, PersonTextMax},
+		{"customer.email", r.Customer.Email, PersonTextMax}, {"customer.reference", r.Customer.Reference, ReferenceMax},
+		{"collector.name", r.Collector.Name, PersonTextMax}, {"collector.phone", r.Collector.Phone, PersonTextMax},
+		{"collector.email", r.Collector.Email, PersonTextMax}, {"collector.reference", r.Collector.Reference, ReferenceMax},
 	}
-	for _, p := range []struct {
-		field string
-		*Person
-	}{{"customer.", &r.Customer}, {"collector.", &r.Collector}} {
-		for _, t := range []struct{ field, text string }{{"name", p.Name}, {"phone", p.Phone}, {"email", p.Email}} {
-			texts = append(texts, struct {
-				field, text string
-				most        int
-			}{p.field + t.field, t.text, PersonTextMax})
-		}
-		texts = append(texts, struct {
-			field, text string
-			most        int
-		}{p.field + "reference", p.Reference, ReferenceMax})
-	}
-	for _, t := range texts {
-		if err = checkText(t.field, t.text, t.most); err != nil {
+	for i := range texts {
+		if err = checkText(texts[i].field, texts[i].text, texts[i].most); err != nil {
 			return nil, o, err
 		}
 	}
@@ -175,8 +164,8 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 		}
 		f.bool(r.IDRequired)
 		describeResources(f, hold.resources)
-		for _, t := range texts {
-			f.text(t.text)
+		for i := range texts {
+			f.text(texts[i].text)
 		}
 	})
 	return hold, o, err

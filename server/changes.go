@@ -257,6 +257,9 @@ func (f *feed) writeSnapshot() error {
 		Transfer: func(t *engine.Transfer) error {
 			return item("transfer", func(dst []byte) []byte { return appendTransfer(dst, t) })
 		},
+		Order: func(o *engine.Order) error {
+			return item("order", func(dst []byte) []byte { return appendOrder(dst, o, false) })
+		},
 	})
 	if err != nil {
 		return err

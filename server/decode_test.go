@@ -20,6 +20,10 @@ var bodies = map[string]struct{ method, path, body string }{
 	"batch":       {"POST", "/v1/reservations/batch", `{"reservations":[{"lines":[{"sku":"S","location":"L","quantity":1}],"expires_in":60}]}`},
 	"commit":      {"POST", "/v1/reservations/" + unusedID + "/commit", `{"lines":[{"sku":"S","location":"L","quantity":1}]}`},
 	"extend":      {"POST", "/v1/reservations/" + unusedID + "/extend", `{"expires_in":60}`},
+	"order":       {"POST", "/v1/orders", `{"lines":[{"sku":"S","location":"L","quantity":1}],"channel":"web","customer":{"email":"e","name":"n"},"id_required":false,"reference":"r"}`},
+	"accept":      {"POST", "/v1/orders/" + unusedID + "/accept", `{"by":"b","reason":"r"}`},
+	"collect":     {"POST", "/v1/orders/" + unusedID + "/collect", `{"code":"c","id_checked":true,"lines":[{"sku":"S","quantity":1}]}`},
+	"return":      {"POST", "/v1/orders/" + unusedID + "/return", `{"lines":[{"sku":"S","quantity":1,"damaged":true}],"location":"L"}`},
 	"sku":         {"PUT", "/v1/skus/S", `{"title":"t","unit":"u","gtin":"","default_safety_stock":0,"default_hold":60}`},
 	"location":    {"PUT", "/v1/locations/L", `{"name":"n","kind":"store","blocked":false}`},
 }

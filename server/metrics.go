@@ -181,6 +181,9 @@ var (
 	descHookWaiting    = desc("onhand_webhook_waiting", "Events sent in vain that will be sent again, with those behind them, by endpoint.", "endpoint")
 	descHookBehind     = desc("onhand_webhook_behind_records", "Changes that an endpoint has not come to yet.", "endpoint")
 	descHookDisabled   = desc("onhand_webhook_disabled", "1 where nothing is sent to an endpoint.", "endpoint")
+	descOrderMoves     = desc("onhand_order_moves_total", "Moves of orders since the start, by move.", "move")
+	descOrdersLive     = desc("onhand_orders_live", "Orders that have not ended.")
+	descOrdersKept     = desc("onhand_orders_kept", "Orders that can be read, live or ended.")
 	descConnections    = desc("onhand_http_connections", "Open connections.")
 )
 
@@ -254,6 +257,11 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descImports, float64(len(s.imports)))
 	gauge(descStreams, float64(len(s.streams)))
 	gauge(descConnections, float64(s.serving.Load()))
+	for move, n := range st.OrderMoves {
+		count(descOrderMoves, n, move.String())
+	}
+	gauge(descOrdersLive, float64(st.LiveOrders))
+	gauge(descOrdersKept, float64(st.Orders))
 	if s.hooks == nil {
 		return
 	}

@@ -45,11 +45,13 @@ func (m *someLines) fill(r *engine.MoveRequest) error {
 
 type linesSomewhere struct {
 	someLines
-	Location string `json:"location"`
+	Location *string `json:"location"`
 }
 
-func (m *linesSomewhere) fill(r *engine.MoveRequest) error {
-	r.Location = m.Location
+func (m *linesSomewhere) fill(r *engine.MoveRequest) (err error) {
+	if r.Location, err = given("location", m.Location); err != nil {
+		return err
+	}
 	return m.someLines.fill(r)
 }
 
@@ -80,14 +82,16 @@ type returnRequest struct {
 		orderQuantity
 		Damaged bool `json:"damaged"`
 	} `json:"lines"`
-	Location string `json:"location"`
+	Location *string `json:"location"`
 }
 
-func (m *returnRequest) fill(r *engine.MoveRequest) error {
+func (m *returnRequest) fill(r *engine.MoveRequest) (err error) {
+	if r.Location, err = given("location", m.Location); err != nil {
+		return err
+	}
 	for _, l := range m.Lines {
 		r.Lines = append(r.Lines, engine.OrderQuantity{SKU: l.SKU, Quantity: l.Quantity, Damaged: l.Damaged})
 	}
-	r.Location = m.Location
 	return m.who.fill(r)
 }
 

@@ -15,7 +15,7 @@ type orderRequest struct {
 	Reservation *string       `json:"reservation"`
 	Lines       []lineRequest `json:"lines"`
 	findRequest
-	Location         string        `json:"location"`
+	Location         *string       `json:"location"`
 	Channel          *string       `json:"channel"`
 	Fulfilment       *string       `json:"fulfilment"`
 	Handover         *string       `json:"handover"`
@@ -41,7 +41,7 @@ type personRequest struct {
 
 func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 	out := &engine.PlaceOrderRequest{
-		Lines: linesOf(r.Lines), Location: r.Location, Compartment: r.Compartment, IDRequired: r.IDRequired,
+		Lines: linesOf(r.Lines), Compartment: r.Compartment, IDRequired: r.IDRequired,
 		Customer: engine.Person(r.Customer), Collector: engine.Person(r.Collector),
 		Reference: r.Reference, Notes: r.Notes, PaymentReference: r.PaymentReference, By: c.by(r.By), Owner: c.principal,
 	}
@@ -53,6 +53,12 @@ func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 		if out.Slot = *r.Slot; out.Slot.IsZero() {
 			return nil, invalidField("slot", out.Slot.Format(time.RFC3339), slotWant)
 		}
+	}
+	if out.Location, err = given("location", r.Location); err != nil {
+		return nil, err
+	}
+	if r.Lines != nil && len(r.Lines) == 0 {
+		return nil, invalidField("lines", "empty", "at least one line, or a reservation instead")
 	}
 	if r.Reservation != nil {
 		if out.Reservation, err = engine.ParseID(*r.Reservation); err != nil {
@@ -87,6 +93,17 @@ func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 }
 
 const slotWant = "the beginning of a slot, as GET /v1/locations/{id}/slots tells them"
+
+// given returns the name of something that a request may leave out, but not leave empty.
+func given(field string, name *string) (string, error) {
+	if name == nil {
+		return "", nil
+	}
+	if *name == "" {
+		return "", invalidField(field, `""`, "1 to 64 bytes, or to be left out")
+	}
+	return *name, nil
+}
 
 // by is who does something, for an order's history: who the request says, or whose key it came with.
 func (c *call) by(given string) string {
@@ -418,15 +435,24 @@ func appendOrderSecrets(dst []byte, o *engine.Order) []byte {
 		return dst
 	}
 	dst = appendText(dst, "code", o.Code)
-	dst = appendText(dst, "qr", qrContent(o))
-	return appendText(dst, "tracking", trackPrefix+o.Token.String())
+	dst = append(appendQR(append(appendMember(dst, "qr"), '"'), o), '"')
+	dst = append(append(appendMember(dst, "tracking"), '"'), trackPrefix...)
+	return append(base64.RawURLEncoding.AppendEncode(dst, o.Token[:]), '"')
 }
 
 // trackPrefix begins the path of a tracking page.
 const trackPrefix = "/track/"
 
-// qrContent is what the QR code of an order holds, for the scanner of whoever hands it over: the order and its code. In upper case,
-// as QR codes hold those characters in fewer bits.
-func qrContent(o *engine.Order) string {
-	return "ONHAND:" + strings.ToUpper(engine.FormatID(o.ID)) + ":" + o.Code
+// appendQR writes what the QR code of an order holds, for the scanner of whoever hands it over: the order and its code. In upper case,
+// as QR codes hold those characters in fewer bits. None of it needs to be escaped in JSON.
+func appendQR(dst []byte, o *engine.Order) []byte {
+	dst = append(dst, "ONHAND:"...)
+	from := len(dst)
+	dst = engine.AppendID(dst, o.ID)
+	for i, b := range dst[from:] {
+		if 'a' <= b && b <= 'f' {
+			dst[from+i] = b - 'a' + 'A'
+		}
+	}
+	return append(append(dst, ':'), o.Code...)
 }

@@ -30,7 +30,7 @@ func TestDocsErrorsNamesEveryTypeOfProblem(t *testing.T) {
 	made := map[string]bool{
 		"unknown-" + engine.KindSKU: true, "unknown-" + engine.KindLocation: true,
 		"unknown-" + engine.KindReservation: true, "unknown-" + engine.KindStock: true,
-		"unknown-" + engine.KindTransfer: true,
+		"unknown-" + engine.KindTransfer: true, "unknown-" + engine.KindOrder: true,
 	}
 	names := make(map[string]string) // StatusNotFound → 404
 	for code := 400; code < 600; code++ {

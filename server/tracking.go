@@ -142,7 +142,7 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 		p.Handover = track.Handover(o.Handover.String())
 	}
 	if o.State == engine.Ready {
-		p.CollectUntil, p.Code, p.QR = o.Deadline, o.Code, qrContent(o)
+		p.CollectUntil, p.Code, p.QR = o.Deadline, o.Code, string(appendQR(nil, o))
 		p.CanAnnounce = o.Handover == engine.AtCurbside && o.Arrived.IsZero()
 	}
 	if !o.Arrived.IsZero() {

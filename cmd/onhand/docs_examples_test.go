@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,9 @@ import (
 // A block of kind "console" holds commands, "$ curl …", each with its answer, in which indented lines carry the one above
 // on and "…" stands for anything. A block of another kind with a name behind it, such as "csv stock.csv", is a file that
 // commands may send. Each document begins with an empty database.
+//
+// "$name" in an answer stands for what the server says there, a word of letters, digits, "_" and "-", when it comes up first; from
+// then on, in answers and in commands as a shell has it, for that word. "$ sleep 30m" moves the server's clock.
 const exampleAddress = "http://127.0.0.1:8080"
 
 // exampleWait is how long an answer may take: what is waited for is the machine.
@@ -48,9 +53,15 @@ func TestDocsExamplesAnswerAsShown(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			url := serveExamples(t)
+			clock := &movedClock{began: time.Now()}
+			url := serveExamples(t, clock)
+			known := make(map[string]string)
 			for _, x := range examples {
-				runExample(t, url, x, files)
+				if slept, ok := strings.CutPrefix(x.command, "sleep "); ok {
+					clock.sleep(t, slept)
+					continue
+				}
+				runExample(t, url, x, files, known)
 			}
 		})
 	}
@@ -90,10 +101,28 @@ func examplesIn(text string) (examples []example, files map[string]string) {
 	return examples, files
 }
 
-// serveExamples serves an empty database and returns its address.
-func serveExamples(t *testing.T) string {
+// movedClock is the machine's clock, ahead by as long as the examples have slept.
+type movedClock struct {
+	began time.Time
+	ahead atomic.Int64
+}
+
+func (c *movedClock) Wall() int64      { return time.Now().UnixNano() + c.ahead.Load() }
+func (c *movedClock) Monotonic() int64 { return int64(time.Since(c.began)) + c.ahead.Load() }
+
+func (c *movedClock) sleep(t *testing.T, text string) {
 	t.Helper()
-	e, err := engine.Open(t.TempDir(), engine.Options{})
+	var d period
+	if err := d.UnmarshalText([]byte(text)); err != nil {
+		t.Fatalf("sleep %s: %v", text, err)
+	}
+	c.ahead.Add(int64(d))
+}
+
+// serveExamples serves an empty database and returns its address.
+func serveExamples(t *testing.T, clock *movedClock) string {
+	t.Helper()
+	e, err := engine.Open(t.TempDir(), engine.Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +146,11 @@ func serveExamples(t *testing.T) string {
 	return "http://" + ln.Addr().String()
 }
 
-func runExample(t *testing.T, url string, x example, files map[string]string) {
+func runExample(t *testing.T, url string, x example, files, known map[string]string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), exampleWait)
 	defer cancel()
-	request, follow, err := curl(ctx, x.command, files)
+	request, follow, err := curl(ctx, x.command, files, known)
 	if err != nil {
 		t.Fatalf("%s: %v", x.command, err)
 	}
@@ -147,20 +176,48 @@ func runExample(t *testing.T, url string, x example, files map[string]string) {
 		t.Fatalf("%s: %v", x.command, err)
 	}
 	have, want := strings.Join(answer, "\n"), strings.Join(x.answer, "\n")
-	if !answersTo(have, want) {
+	if !answersTo(have, want, known) {
 		t.Errorf("%s\nanswers:\n%s\nthe document shows:\n%s", x.command, have, want)
 	}
 }
 
-// answersTo compares an answer with the one shown, in which "…" stands for anything within a line.
-func answersTo(have, want string) bool {
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*?")
-	return regexp.MustCompile("^" + pattern + "$").MatchString(have)
+// named is a word that an answer says and later commands use.
+var named = regexp.MustCompile(`\$([a-z][a-z0-9_]*)`)
+
+// answersTo compares an answer with the one shown, in which "…" stands for anything within a line, and "$name" for the word that is
+// known by that name. Where none is, it is the one that the answer has there, and known from then on.
+func answersTo(have, want string, known map[string]string) bool {
+	var pattern strings.Builder
+	var met []string
+	literal := func(text string) { pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(text), "…", ".*?")) }
+	at := 0
+	for _, m := range named.FindAllStringSubmatchIndex(want, -1) {
+		literal(want[at:m[0]])
+		at = m[1]
+		if word, ok := known[want[m[2]:m[3]]]; ok {
+			literal(word)
+			continue
+		}
+		pattern.WriteString("([0-9A-Za-z_-]+)")
+		met = append(met, want[m[2]:m[3]])
+	}
+	literal(want[at:])
+	words := regexp.MustCompile("^" + pattern.String() + "$").FindStringSubmatch(have)
+	if words == nil {
+		return false
+	}
+	for i, name := range met {
+		if word, ok := known[name]; ok && word != words[i+1] {
+			return false // twice in this answer, and not the same
+		}
+		known[name] = words[i+1]
+	}
+	return true
 }
 
 // curl turns a curl command into the request that it would send. follow says that the answer does not end by itself.
-func curl(ctx context.Context, command string, files map[string]string) (r *http.Request, follow bool, err error) {
-	words, err := shellWords(command)
+func curl(ctx context.Context, command string, files, known map[string]string) (r *http.Request, follow bool, err error) {
+	words, err := shellWords(command, known)
 	if err != nil {
 		return nil, false, err
 	}
@@ -223,11 +280,24 @@ func curl(ctx context.Context, command string, files map[string]string) (r *http
 	return r, follow, nil
 }
 
-// shellWords splits a command as a shell does, where it uses blanks and quotes only.
-func shellWords(command string) (words []string, err error) {
+// shellWords splits a command as a shell does, where it uses blanks, quotes and variables only.
+func shellWords(command string, known map[string]string) (words []string, err error) {
 	var word strings.Builder
 	within, quote := false, rune(0)
-	for _, r := range command {
+	skip := 0
+	for i, r := range command {
+		if i < skip {
+			continue
+		}
+		if name := named.FindString(command[i:]); r == '$' && quote != '\'' && name != "" && strings.HasPrefix(command[i:], name) {
+			value, ok := known[name[1:]]
+			if !ok {
+				return nil, fmt.Errorf("no answer has told %s", name)
+			}
+			word.WriteString(value)
+			within, skip = true, i+len(name)
+			continue
+		}
 		switch {
 		case quote != 0 && r == quote:
 			quote = 0
@@ -268,9 +338,31 @@ func TestDocsExamplesAreComparedStrictly(t *testing.T) {
 		{`{"a":1,"b":2}`, `{"a":2,…}`, false},
 		{"{}\n{}", "{}", false},
 		{"{}\n{}", "…", false}, // within a line
+		{`{"a":"x-1","b":"y"}`, `{"a":"$one","b":"y"}`, true},
+		{`{"a":"x-1","b":"x-1"}`, `{"a":"$one","b":"$one"}`, true},
+		{`{"a":"x-1","b":"x-2"}`, `{"a":"$one","b":"$one"}`, false},
+		{`{"a":"","b":"y"}`, `{"a":"$one","b":"y"}`, false},
+		{`{"a":"known","b":"y"}`, `{"a":"$two",…}`, true},
+		{`{"a":"other","b":"y"}`, `{"a":"$two",…}`, false},
 	} {
-		if answersTo(c.have, c.want) != c.equal {
+		if answersTo(c.have, c.want, map[string]string{"two": "known"}) != c.equal {
 			t.Errorf("%q against %q: want %v", c.have, c.want, c.equal)
+		}
+	}
+}
+
+func TestDocsExamplesUseWhatAnswersTold(t *testing.T) {
+	known := map[string]string{"two": "known"}
+	if !answersTo(`{"id":"x-1","of":"known"}`, `{"id":"$one","of":"$two"}`, known) || known["one"] != "x-1" {
+		t.Errorf("told: %v", known)
+	}
+	words, err := shellWords(`curl http://h/$one/do -d '{"code": "'$two'", "$one": "$ 1"}' "$one"x`, known)
+	if want := []string{"curl", "http://h/x-1/do", "-d", `{"code": "known", "$one": "$ 1"}`, "x-1x"}; err != nil || !slices.Equal(words, want) {
+		t.Errorf("%q, %v; want %q", words, err, want)
+	}
+	for _, command := range []string{"curl $three", "curl $", "curl $(date)"} {
+		if words, err := shellWords(command, known); err == nil {
+			t.Errorf("%s: %q", command, words)
 		}
 	}
 }

@@ -35,6 +35,16 @@ type serveCommand struct {
 	RetentionBytes    byteSize `help:"How much disk it may take for that." default:"8GiB" group:"Engine"`
 	CheckpointBytes   byteSize `help:"How much journal is written between checkpoints, at least." default:"256MiB" group:"Engine"`
 
+	OrderPayWithin     period `help:"How long an order waits for its online payment." default:"30m" group:"Orders"`
+	OrderAcceptWithin  period `help:"How long it waits, once paid or placed, until the store accepts it." default:"4h" group:"Orders"`
+	OrderPickWithin    period `help:"How long it waits, once accepted, until it is picked." default:"24h" group:"Orders"`
+	OrderCollectWithin period `help:"How long it lies ready." default:"72h" group:"Orders"`
+	OrderArriveWithin  period `help:"How long what is sent to a store may be on its way, besides its supplier's lead time." default:"7d" group:"Orders"`
+	OrderRemindBefore  period `help:"How long before a ready order's deadline its customer is reminded." default:"12h" group:"Orders"`
+	OrderExtensions    int    `help:"How often an order's deadline can be put off." default:"2" group:"Orders"`
+	OrderRetention     period `help:"How long orders that have ended stay readable and can be returned." default:"60d" group:"Orders"`
+	OrdersKept         int    `help:"How many of them are kept at most." default:"1000000" group:"Orders"`
+
 	BodyBytesMax        byteSize      `help:"Largest request body, but for imports." default:"4MiB" group:"Limits"`
 	HeaderBytesMax      byteSize      `help:"Largest request line and headers." default:"16KiB" group:"Limits"`
 	ImportBytesMax      byteSize      `help:"Largest import, as sent." default:"4GiB" group:"Limits"`
@@ -110,7 +120,8 @@ func (c *serveCommand) Run(s *streams) error {
 	e, err := engine.Open(c.Dir, engine.Options{
 		DefaultHold: time.Duration(c.DefaultHold), WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
 		TransferRetention: time.Duration(c.TransferRetention),
-		RetentionAge:      time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
+		OrderClocks:       c.orderClocks(), OrderRetention: time.Duration(c.OrderRetention), OrdersKept: c.OrdersKept,
+		RetentionAge: time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
 		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
 		OrdersPerCustomer: c.OrdersPerCustomer, OrdersPerOwner: c.OrdersPerKey,
 		Log: log, Observe: metrics.Observer(), Fatal: fatal(s),
@@ -143,6 +154,19 @@ func (c *serveCommand) Run(s *streams) error {
 	}
 	stop() // a second signal ends the process at once
 	return c.stop(srv, e, log)
+}
+
+// orderClocks are the clocks of orders whose location has none of its own.
+func (c *serveCommand) orderClocks() engine.OrderClocks {
+	clocks := engine.OrderClocks{
+		PayWithin: time.Duration(c.OrderPayWithin), AcceptWithin: time.Duration(c.OrderAcceptWithin), PickWithin: time.Duration(c.OrderPickWithin),
+		CollectWithin: time.Duration(c.OrderCollectWithin), ArriveWithin: time.Duration(c.OrderArriveWithin),
+		RemindBefore: time.Duration(c.OrderRemindBefore), ExtensionsMax: c.OrderExtensions,
+	}
+	if c.OrderExtensions == 0 {
+		clocks.ExtensionsMax = -1 // 0 would be the default
+	}
+	return clocks
 }
 
 // tryListen finds out whether the API can be served at its address.

@@ -167,6 +167,16 @@ func (f *filter) at(c *engine.Change) bool {
 	if c.Transfer != nil && (f.locations[c.Transfer.From] || f.locations[c.Transfer.To]) {
 		return true
 	}
+	if c.Order != nil {
+		if f.locations[c.Order.Location] {
+			return true
+		}
+		for i := range c.Order.Lines {
+			if f.locations[c.Order.Lines[i].From] {
+				return true
+			}
+		}
+	}
 	if c.Reservation != nil {
 		for i := range c.Reservation.Lines {
 			if f.locations[c.Reservation.Lines[i].Location] {

@@ -57,7 +57,7 @@ func newEvent(c *engine.Change, number int, source string, encode Encoder) *even
 		// Whichever reservations the units went to: that they ran out, and that they are back, is told in this order.
 		subject = "stock/" + of.SKU + "/" + of.Location
 		e.lane = subject
-	case c.Order != nil:
+	case c.Order != nil: // its reservation's moves are the order's own
 		id := engine.FormatID(c.Order.ID)
 		subject, e.lane = "orders/"+id, id
 	case c.Reservation != nil:
