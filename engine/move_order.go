@@ -179,7 +179,7 @@ type orderWork struct {
 // moveOrder carries out a move that was not answered before. What it returns rests on basis.
 func (e *Engine) moveOrder(c *command, r *MoveRequest, o *once) (basis uint64, err error) {
 	for {
-		entry := e.orders.get(r.ID)
+		entry := e.order(r.ID)
 		if entry == nil {
 			return 0, unknown(KindOrder, FormatID(r.ID))
 		}
@@ -209,6 +209,10 @@ func (e *Engine) moveOrder(c *command, r *MoveRequest, o *once) (basis uint64, e
 		basis, err = w.decide(entry.sequence)
 		e.stock.Unlock(&c.locks)
 		if errors.Is(err, errTransitGone) {
+			// Making it known takes all shards.
+			if _, err := e.ensureTransit(order.Location); err != nil {
+				return basis, err
+			}
 			c.rec.Reset()
 			continue
 		}
@@ -354,7 +358,7 @@ func isOrderState(err error) bool {
 // Order returns an order.
 func (e *Engine) Order(id ID) (Order, error) {
 	for {
-		entry := e.orders.get(id)
+		entry := e.order(id)
 		if entry == nil {
 			return Order{}, unknown(KindOrder, FormatID(id))
 		}

@@ -269,7 +269,8 @@ func (e *Engine) orderFrom(r *record.Order) Order {
 		s := &r.History[i]
 		o.History[i] = OrderStep{timeOf(s.Time), s.Sequence, OrderMove(s.Move), OrderState(s.State), s.By, s.Reason}
 	}
-	if !o.Erased && e.orders.erased(r.ID) {
+	// What was erased since, or forgotten with the order, is told nobody.
+	if now := e.order(r.ID); now == nil || now.erased {
 		o.erase()
 	}
 	return o

@@ -67,12 +67,12 @@ func (e *Engine) readOrders(ids []ID, wanted func(*orderEntry) bool) ([]Order, e
 	out := make([]Order, 0, len(ids))
 	now := e.clock.Now()
 	for _, id := range ids {
-		entry := e.orders.get(id)
+		entry := e.order(id)
 		if entry != nil && entry.ended == 0 && entry.due != 0 && entry.due <= now {
 			if err := e.expire(entry.hold); err != nil {
 				return nil, err
 			}
-			entry = e.orders.get(id)
+			entry = e.order(id)
 		}
 		if entry == nil || !wanted(entry) {
 			continue

@@ -113,15 +113,6 @@ func (e *Engine) prepareMove(c *command, r *MoveRequest, o *record.Order) error 
 	switch r.Move {
 	case MovePay:
 		return e.freeForOrder(c, o)
-	case MoveDispatch:
-		if OrderFulfilment(o.Fulfilment) == ShipHome {
-			return nil
-		}
-		if name := e.locations.Name(o.Location); len(name) > TransferToMax {
-			return invalid("location", name, "a location of at most 56 bytes, as its units on their way are at "+transitPrefix+"…")
-		}
-		_, err := e.ensureTransit(o.Location)
-		return err
 	case MoveReschedule:
 		slot := resource{kind: slotResource, slot: r.Slot}
 		c.locks = stock.LockSet{}

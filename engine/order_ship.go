@@ -26,6 +26,9 @@ func (w *orderWork) dispatch() error {
 	if err != nil {
 		return err
 	}
+	if name := w.e.locations.Name(w.o.Location); len(name) > TransferToMax {
+		return invalid("location", name, "a location of at most 56 bytes, as its units on their way are at "+transitPrefix+"…")
+	}
 	transit, known := w.e.transitOf(w.o.Location)
 	if !known {
 		return errTransitGone

@@ -132,10 +132,13 @@ func (t *orders) holding(reservation ID) *orderEntry {
 	return t.get(id)
 }
 
-// erased reports whether what is personal in an order was erased, or forgotten with the order.
-func (t *orders) erased(id ID) bool {
-	e := t.get(id)
-	return e == nil || e.erased
+// order returns an order's entry, or nil where there is none, or none any more: one that is past its time is forgotten, swept or not.
+func (e *Engine) order(id ID) *orderEntry {
+	entry := e.orders.get(id)
+	if entry != nil && entry.ended != 0 && entry.ended < e.clock.Now()-int64(e.options.OrderRetention) {
+		return nil
+	}
+	return entry
 }
 
 func textHash(text string) uint64 {

@@ -417,6 +417,9 @@ func TestUnknownOrders(t *testing.T) {
 		if verb == "short" || verb == "return" {
 			body = `{"lines":[{"sku":"bulb","quantity":1}]}`
 		}
+		if verb == "reschedule" {
+			body = `{"slot":"2026-03-02T10:00:00Z"}`
+		}
 		wantProblem(t, r.do("POST", "/v1/orders/"+unusedID+"/"+verb, body), 404, "unknown-order")
 		wantProblem(t, r.do("POST", "/v1/orders/4711/"+verb, body), 400, "invalid")
 	}

@@ -122,7 +122,7 @@ func TestBadWebhooks(t *testing.T) {
 	r := newRig(t, server.Options{})
 	for body, field := range map[string]string{
 		`{}`: "url", `{"url":"shop.example"}`: "url", `{"url":"https://me:hunter2@shop.example"}`: "url",
-		`{"url":"https://x.example","events":["order.placed"]}`: "events", `{"url":"https://x.example","locations":[""]}`: "locations",
+		`{"url":"https://x.example","events":["order.lost"]}`: "events", `{"url":"https://x.example","locations":[""]}`: "locations",
 		`{"url":"https://x.example","secret":"short"}`: "secret", `{"url":"https://x.example","enabled":true}`: "enabled",
 		`{"url":null}`: "url",
 	} {
