@@ -95,7 +95,7 @@ func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, erro
 	if dispatch {
 		err = e.decideDispatch(&m, t, transit, r.Lines, &c.rec.Reservation, now)
 	} else {
-		err = e.decideReceive(&m, t, r.Lines, r.Close, &c.rec.Reservation, now)
+		err = e.decideReceive(&m, t, r.Lines, r.Close, &c.rec.Reservation, nil, now)
 	}
 	if err != nil {
 		e.stock.Unlock(&locks)

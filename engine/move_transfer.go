@@ -230,7 +230,7 @@ func (e *Engine) DispatchTransfer(r *TransferMove) (Transfer, error) {
 // RefusedError where that is more of a line than is in transit, and a TransferStateError where nothing is.
 func (e *Engine) ReceiveTransfer(r *TransferMove) (Transfer, error) {
 	return e.moveTransfer(r, receiveOperation, func(m *cellMoves, t *record.Transfer, now int64) error {
-		return e.decideReceive(m, t, r.Lines, r.Close, nil, now)
+		return e.decideReceive(m, t, r.Lines, r.Close, nil, nil, now)
 	})
 }
 
@@ -322,7 +322,7 @@ func (e *Engine) moveTransfer(r *TransferMove, operation string, decide func(m *
 			sequence, err := e.moveOrder(c, &MoveRequest{
 				ID: order.id, Move: MoveReceive, Transfer: r.ID, Arrived: r.Lines, Close: r.Close, Reason: r.Reason, By: r.By,
 			}, &o)
-			if isOrderState(err) {
+			if entry := e.orders.get(order.id); isOrderState(err) && (entry == nil || entry.ended != 0) {
 				c.rec.Reset()
 				continue // it has ended in between
 			}
@@ -413,8 +413,9 @@ func (e *Engine) decideDispatch(m *cellMoves, t *record.Transfer, transit uint32
 }
 
 // decideReceive says what became of units in transit: those of lines, or all. With closed, what no line tells of is lost.
-// What re holds of them on their way, it holds where they arrive, as far as enough do.
-func (e *Engine) decideReceive(m *cellMoves, t *record.Transfer, lines []TransferUnits, closed bool, re *reservation.Reservation, now int64) error {
+// What re holds of them on their way, it holds where they arrive, as far as enough do; alsoComing are the units of each SKU that are on
+// their way for it besides, by other transfers.
+func (e *Engine) decideReceive(m *cellMoves, t *record.Transfer, lines []TransferUnits, closed bool, re *reservation.Reservation, alsoComing map[uint32]uint32, now int64) error {
 	transit, _ := e.transitOf(t.To)
 	taken, err := e.takeFromTransfer(t, lines, (*record.TransferLine).InTransit, NotInTransit, TransitName(e.locations.Name(t.To)))
 	if err != nil {
@@ -442,8 +443,9 @@ func (e *Engine) decideReceive(m *cellMoves, t *record.Transfer, lines []Transfe
 		m.move(l.SKU, t.To, int64(k.units), 0)
 		if re != nil {
 			m.moveHeld(re, l.SKU, transit, t.To, k.units)
-			if held := heldAt(re, l.SKU, transit); held > l.InTransit() {
-				m.releaseHeld(re, l.SKU, transit, held-l.InTransit())
+			// What else of it is on its way for the same order stays held.
+			if held, coming := heldAt(re, l.SKU, transit), l.InTransit()+alsoComing[l.SKU]; held > coming {
+				m.releaseHeld(re, l.SKU, transit, held-coming)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"onhand/engine/internal/record"
@@ -116,7 +117,35 @@ func (e *Engine) prepareMove(c *command, r *MoveRequest, o *record.Order) error 
 	case MoveReschedule:
 		slot := resource{kind: slotResource, slot: r.Slot}
 		c.locks = stock.LockSet{}
-		return c.resolveResources(e, []resource{slot}, e.locations.Name(o.Location), false)
+		if err := c.resolveResources(e, []resource{slot}, e.locations.Name(o.Location), false); err != nil {
+			return err
+		}
+		return e.freeForSlot(c)
+	}
+	return nil
+}
+
+// freeForSlot ends what is due in the shard of the slot in c.lines, so that its places are there at the instant they are free. It is
+// called without locks.
+func (e *Engine) freeForSlot(c *command) error {
+	if !c.lines[0].guarded {
+		return nil
+	}
+	chosen := c.locks
+	defer func() { c.locks = chosen }()
+	shard := stock.ShardOf(c.lines[0].sku)
+	for e.reservations.NextDue(shard) <= e.clock.Now() {
+		c.locks = stock.LockSet{}
+		c.locks.Add(shard)
+		c.ids = c.ids[:0]
+		e.stock.Lock(&c.locks)
+		e.expireShard(c, shard, e.clock.Now())
+		e.stock.Unlock(&c.locks)
+		for _, id := range slices.Clone(c.ids) { // expire is free to use c
+			if err := e.expire(id); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -125,7 +125,11 @@ func (w *orderWork) receive() error {
 	}
 	t.Moves = 0
 	m := cellMoves{e: w.e}
-	if err := w.e.decideReceive(&m, t, w.r.Arrived, w.r.Close, re, w.now); err != nil {
+	others, err := w.alsoComing(id)
+	if err != nil {
+		return err
+	}
+	if err := w.e.decideReceive(&m, t, w.r.Arrived, w.r.Close, re, others, w.now); err != nil {
 		return err
 	}
 	if err := m.check(); err != nil {
@@ -133,11 +137,9 @@ func (w *orderWork) receive() error {
 	}
 	m.emit(w.c)
 	w.touched = w.live
-	lost := false
 	for i := range t.Lines {
 		sku := t.Lines[i].SKU
 		if gone := before[sku] - w.openAt(sku, 0); gone > 0 {
-			lost = true
 			w.book(orderUnits{sku: sku, units: gone}, openUnits, missing)
 		}
 	}
@@ -152,12 +154,35 @@ func (w *orderWork) receive() error {
 		return nil
 	case len(w.o.Transfers) > 0:
 		return nil // more is to come
-	case lost:
+	case w.anyMissing():
 		w.o.State = uint8(OrderShort)
 	default:
 		w.o.State = uint8(Accepted)
 	}
 	return w.restart()
+}
+
+// alsoComing returns how many units of each SKU are on their way for the order by other transfers than one.
+func (w *orderWork) alsoComing(but ID) (map[uint32]uint32, error) {
+	coming := make(map[uint32]uint32)
+	for _, id := range w.o.Transfers {
+		entry := w.e.transfers.get(id)
+		if id == but || entry == nil {
+			continue
+		}
+		var t record.Transfer
+		if err := entry.decode(&t); err != nil {
+			return nil, err
+		}
+		for i := range t.Lines {
+			coming[t.Lines[i].SKU] += t.Lines[i].InTransit()
+		}
+	}
+	return coming, nil
+}
+
+func (w *orderWork) anyMissing() bool {
+	return slices.ContainsFunc(w.o.Lines, func(l record.OrderLine) bool { return l.Missing > 0 })
 }
 
 // arriving returns the transfer that is received: the one asked for, or the only one under way.

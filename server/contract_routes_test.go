@@ -36,7 +36,14 @@ func TestTheDocumentListsEveryCall(t *testing.T) {
 			continue
 		}
 		delete(described, call)
-		if scope := "Needs scope `" + rt.scope.Names()[0] + "`."; !strings.Contains(strings.ReplaceAll(operation.Description, "\n", " "), scope) {
+		scope := "Needs no key."
+		if rt.scope != scopePublic {
+			scope = "Needs scope `" + rt.scope.Names()[0] + "`."
+		}
+		if open := operation.Security != nil && len(*operation.Security) == 0; open != (rt.scope == scopePublic) {
+			t.Errorf("%s is said to need no key: %t", call, open)
+		}
+		if !strings.Contains(strings.ReplaceAll(operation.Description, "\n", " "), scope) {
 			t.Errorf("%s: the description does not say %q", call, scope)
 		}
 		var parameters []string

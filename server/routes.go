@@ -275,7 +275,8 @@ func (s *Server) dispatch(c *call) (*route, error) {
 	if p := s.authorize(c, rt.scope); p != nil {
 		return rt, p
 	}
-	if len(raw) > 0 {
+	// Mailers and social networks add parameters of their own to the addresses of pages.
+	if len(raw) > 0 && rt.scope != scopePublic {
 		if err := c.query.parse(raw, rt.query); err != nil {
 			return rt, err
 		}

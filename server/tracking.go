@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -26,7 +27,12 @@ func (s *Server) getTrack(c *call) error {
 	if err != nil {
 		return err
 	}
-	if wantsJSON(c.ctx.Request.Header.Peek(fasthttp.HeaderAccept)) {
+	return c.answerTracked(page, track.Render)
+}
+
+// answerTracked answers with a page, or with the same as JSON.
+func (c *call) answerTracked(page *track.Page, render func([]byte, *track.Page, string) ([]byte, error)) (err error) {
+	if c.wantsJSON() {
 		if c.out, err = track.AppendJSON(c.out, page, c.language()); err != nil {
 			return err
 		}
@@ -34,7 +40,7 @@ func (s *Server) getTrack(c *call) error {
 		c.json(fasthttp.StatusOK)
 		return nil
 	}
-	if c.out, err = track.Render(c.out, page, c.language()); err != nil {
+	if c.out, err = render(c.out, page, c.language()); err != nil {
 		return err
 	}
 	c.html(fasthttp.StatusOK)
@@ -43,6 +49,16 @@ func (s *Server) getTrack(c *call) error {
 
 // postTrackArrived takes what the page's form sends: the customer is there.
 func (s *Server) postTrackArrived(c *call) error {
+	body, err := s.body(c)
+	if err != nil {
+		return err
+	}
+	if media, _, _ := bytes.Cut(c.ctx.Request.Header.ContentType(), []byte{';'}); len(body) > 0 && !isForm(media) {
+		return &problem{
+			status: fasthttp.StatusUnsupportedMediaType, kind: "media-type", title: "The body is no form",
+			detail: "Content-Type is " + quoteShort(media) + ", want application/x-www-form-urlencoded",
+		}
+	}
 	o, found, err := s.trackedOrder(c)
 	if err != nil {
 		return err
@@ -50,17 +66,13 @@ func (s *Server) postTrackArrived(c *call) error {
 	if !found {
 		return s.answerUntracked(c)
 	}
-	body, err := s.body(c)
-	if err != nil {
-		return err
-	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return invalidField("body", quoteShort(body), "a form with the fields bay and vehicle")
 	}
 	arrival := track.NewArrival(form.Get("bay"), form.Get("vehicle"), s.engine.Now())
 	moved, err := s.engine.MoveOrder(&engine.MoveRequest{
-		ID: o.ID, Move: engine.MoveArrive, Bay: arrival.Bay, Vehicle: arrival.Vehicle, By: "customer",
+		ID: o.ID, Move: engine.MoveArrive, Bay: arrivalText(arrival.Bay), Vehicle: arrivalText(arrival.Vehicle), By: "customer",
 	})
 	if err != nil && problemOf(err).status == fasthttp.StatusConflict {
 		moved, err = s.engine.Order(o.ID) // it is no longer ready: the page says what it is
@@ -76,11 +88,23 @@ func (s *Server) postTrackArrived(c *call) error {
 	if moved.State == engine.Ready {
 		render = track.RenderArrived
 	}
-	if c.out, err = render(c.out, page, c.language()); err != nil {
-		return err
+	return c.answerTracked(page, render)
+}
+
+func isForm(media []byte) bool {
+	return len(media) == 0 || string(bytes.ToLower(bytes.TrimSpace(media))) == "application/x-www-form-urlencoded"
+}
+
+// arrivalText cuts what a customer typed to the bytes that the engine takes, of which some characters need several.
+func arrivalText(text string) string {
+	if len(text) <= engine.ArrivalMax {
+		return text
 	}
-	c.html(fasthttp.StatusOK)
-	return nil
+	end := engine.ArrivalMax
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }
 
 func (s *Server) trackedOrder(c *call) (o engine.Order, found bool, err error) {
@@ -96,6 +120,12 @@ func (s *Server) trackedOrder(c *call) (o engine.Order, found bool, err error) {
 }
 
 func (s *Server) answerUntracked(c *call) (err error) {
+	if c.wantsJSON() {
+		c.trackHeaders(false)
+		return &problem{
+			status: fasthttp.StatusNotFound, kind: "unknown-order", title: "There is no such order", detail: "no order has this address",
+		}
+	}
 	if c.out, err = track.RenderUnknown(c.out, c.language()); err != nil {
 		return err
 	}
@@ -103,7 +133,8 @@ func (s *Server) answerUntracked(c *call) (err error) {
 	return nil
 }
 
-func wantsJSON(accept []byte) bool {
+func (c *call) wantsJSON() bool {
+	accept := c.ctx.Request.Header.Peek(fasthttp.HeaderAccept)
 	return bytes.Contains(accept, []byte("application/json")) && !bytes.Contains(accept, []byte("text/html"))
 }
 

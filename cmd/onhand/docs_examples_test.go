@@ -26,7 +26,7 @@ import (
 // on and "…" stands for anything. A block of another kind with a name behind it, such as "csv stock.csv", is a file that
 // commands may send. Each document begins with an empty database.
 //
-// "$name" in an answer stands for what the server says there, a word of letters, digits, "_" and "-", when it comes up first; from
+// "$name" in an answer stands for what the server says there, a word of letters, digits, "_", "-" and ":", when it comes up first; from
 // then on, in answers and in commands as a shell has it, for that word. "$ sleep 30m" moves the server's clock.
 const exampleAddress = "http://127.0.0.1:8080"
 
@@ -198,7 +198,7 @@ func answersTo(have, want string, known map[string]string) bool {
 			literal(word)
 			continue
 		}
-		pattern.WriteString("([0-9A-Za-z_-]+)")
+		pattern.WriteString("([0-9A-Za-z_:-]+)")
 		met = append(met, want[m[2]:m[3]])
 	}
 	literal(want[at:])
