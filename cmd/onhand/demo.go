@@ -142,8 +142,9 @@ func (c *demoCommand) play(ctx context.Context, s *streams, marker string) error
 
 func printTally(w io.Writer, t *demo.Tally) {
 	fmt.Fprintf(w, "\nA year of orders: %d held in full, %d in part, %d refused.\n", t.Full, t.Partial, t.Refused)
-	fmt.Fprintf(w, "%d were collected, %d cancelled, %d never fetched, and %d are waiting to be collected.\n",
+	fmt.Fprintf(w, "Of those held %d were collected, %d cancelled, %d never fetched, and %d are waiting to be collected.\n",
 		t.Collected, t.Cancelled, t.NoShow, t.Waiting)
+	fmt.Fprintf(w, "%d times a part was given up before the rest was collected.\n", t.Reduced)
 	fmt.Fprintf(w, "%d returns and %d corrections of stock were booked.\n", t.Returned, t.Adjusted)
 	var reasons []string
 	for reason, n := range t.Reasons {

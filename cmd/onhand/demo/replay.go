@@ -14,8 +14,9 @@ import (
 // Tally is what came of the orders.
 type Tally struct {
 	Full, Partial, Refused int64            // orders held as a whole, in part, not at all
-	Collected, Cancelled   int64            // of those held
-	NoShow, Waiting        int64            // left to expire; not yet collected at the year's end
+	Collected, Cancelled   int64            // of those held: fetched, given up as a whole
+	NoShow, Waiting        int64            // of those held: left to expire; not yet collected at the year's end
+	Reduced                int64            // how often a part was given up before the rest was collected
 	Returned, Adjusted     int64            // adjustments: units brought back; units damaged, lost, counted
 	Reasons                map[string]int64 // of the lines that were refused, by reason
 }
@@ -64,7 +65,7 @@ func (d *Demo) Replay(ctx context.Context) (Tally, error) {
 func (t *Tally) add(o *Tally) {
 	for _, sum := range []struct{ to, from *int64 }{
 		{&t.Full, &o.Full}, {&t.Partial, &o.Partial}, {&t.Refused, &o.Refused}, {&t.Collected, &o.Collected},
-		{&t.Cancelled, &o.Cancelled}, {&t.NoShow, &o.NoShow}, {&t.Returned, &o.Returned}, {&t.Adjusted, &o.Adjusted},
+		{&t.Cancelled, &o.Cancelled}, {&t.NoShow, &o.NoShow}, {&t.Reduced, &o.Reduced}, {&t.Returned, &o.Returned}, {&t.Adjusted, &o.Adjusted},
 	} {
 		*sum.to += *sum.from
 	}
@@ -205,15 +206,17 @@ func (p *player) cancel(ctx context.Context, o *order) error {
 	if len(lines) == 0 {
 		return nil // what it takes back was not granted
 	}
-	p.tally.Cancelled++
 	if err := p.demo.client.call(ctx, "POST", path("reservations", b.ID, "release"), "cancel-"+o.number+"-"+o.original,
 		map[string]any{"lines": lines}, nil); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(b.Lines, func(l reservationLine) bool { return l.Held > 0 }) {
-		delete(p.open, b.number)
-		p.queue = slices.DeleteFunc(p.queue, func(q *basket) bool { return q == b })
+	if slices.ContainsFunc(b.Lines, func(l reservationLine) bool { return l.Held > 0 }) {
+		p.tally.Reduced++
+		return nil
 	}
+	p.tally.Cancelled++
+	delete(p.open, b.number)
+	p.queue = slices.DeleteFunc(p.queue, func(q *basket) bool { return q == b })
 	return nil
 }
 
