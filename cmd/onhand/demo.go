@@ -151,8 +151,10 @@ func printTally(w io.Writer, t *demo.Tally, u *demo.Units) {
 	fmt.Fprintf(w, "Of those held %d were collected, %d cancelled, %d never paid or fetched, and %d are waiting to be collected.\n",
 		t.Collected, t.Cancelled, t.NoShow, t.Waiting)
 	fmt.Fprintf(w, "%d times a part was given up before the rest was collected.\n", t.Reduced)
-	fmt.Fprintf(w, "%d of the last weeks took every step from placed to collected; %d were sent, and %d lacked something when they were picked.\n",
+	fmt.Fprintf(w, "%d of the last three weeks went the way of an order, step by step: %d were sent, %d lacked something when they were picked.\n",
 		t.Orders, t.Sent, t.Short)
+	fmt.Fprintf(w, "Of those that are waiting %d are placed, %d accepted, %d being picked, %d in transit, %d short and %d ready.\n",
+		t.States["placed"], t.States["accepted"], t.States["picking"], t.States["in_transit"], t.States["short"], t.States["ready"])
 	fmt.Fprintf(w, "%d returns and %d corrections of stock were booked.\n", t.Returned, t.Adjusted)
 	var reasons []string
 	for reason, n := range t.Reasons {
@@ -177,16 +179,17 @@ func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
 	basket := fmt.Sprintf(`"near":{"latitude":%v,"longitude":%v},"lines":[%s]`, s.Latitude, s.Longitude, strings.Join(lines, ","))
 	fmt.Fprintf(w, ` Three things to try:
 
-Hold %s, %s and %s at the store nearest to %s that has all three, until half an hour before it closes on its second open day.
-Twice, and the second is sent farther, and told why:
+Hold three things at the store nearest to %s that has them all (%s, %s, %s),
+until half an hour before it closes on its second open day. Run it twice, and the second is sent farther, and told why:
   curl -s %s/v1/reservations -d '{%s,"hold_until":{"closing_of_open_day":2,"minutes_before":30}}'
 
-Order them there, to be paid when they are collected: this prints the code to collect with, and the path of a tracking page.
+Order them in the same way, to be paid when they are collected. It prints the code to collect with, and where on this server the
+tracking page is:
   curl -s %s/v1/orders -d '{%s,"payment":"in_store"}' | grep -oE '"(code|tracking)":"[^"]*"'
 
 What the staff of %s have to fetch from the shelves now, and for which orders:
   curl -s '%s/v1/orders/picklist?location=%s'
-`, s.Basket[0].Title, s.Basket[1].Title, s.Basket[2].Title, s.Place, at, basket, at, basket, s.Picking, at, url.QueryEscape(s.PickingID))
+`, s.Place, s.Basket[0].Title, s.Basket[1].Title, s.Basket[2].Title, at, basket, at, basket, s.Picking, at, url.QueryEscape(s.PickingID))
 	if s.Tracking != "" {
 		fmt.Fprintf(w, "\nAnd what a customer sees whose order is ready at %s, in a browser:\n  %s%s\n", s.Ready, at, s.Tracking)
 	}

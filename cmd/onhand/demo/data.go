@@ -119,8 +119,12 @@ func readOrders() ([]order, error) {
 			return nil, err
 		}
 		for line := range strings.FieldsSeq(r[5]) {
+			article, quantity, _ := strings.Cut(line, ":")
 			var l orderLine
-			if _, err := fmt.Sscanf(line, "%d:%d", &l.article, &l.quantity); err != nil {
+			var err, err2 error
+			l.article, err = strconv.Atoi(article)
+			l.quantity, err2 = strconv.ParseInt(quantity, 10, 64)
+			if err := errors.Join(err, err2); err != nil {
 				return nil, fmt.Errorf("order %s: line %q: %w", o.number, line, err)
 			}
 			o.lines = append(o.lines, l)

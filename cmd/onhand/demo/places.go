@@ -19,10 +19,9 @@ var warehouses = []site{
 
 var locker = site{"locker-union-station", "Locker, Union Station, Chicago IL", "locker", "Chicago", "IL", "America/Chicago", 41.8787, -87.6403}
 
-// days are how long each way of sending takes.
 const (
 	day          = 24 * 60 // minutes
-	supplierDays = 2
+	supplierDays = 2       // from a warehouse to a store
 )
 
 func (s *site) record() map[string]any {
@@ -59,7 +58,7 @@ func equip(s *store) {
 	}
 	times["collect_until"] = map[string]any{"closing_of_open_day": 4, "minutes_before": 30}
 	s.record["services"] = []string{"in_store", "counter", "curbside", "call_and_collect", "pay_online", "pay_in_store"}
-	s.record["collection_point"] = "At the desk behind the tills; bring the code."
+	s.record["collection_point"] = "The desk behind the tills, or bays 1 to 6 beside the entrance. Bring the code."
 	if s.slots = draw(s.id, "slots") < 0.5; s.slots {
 		s.record["pickup_slots"] = map[string]any{"interval": 60, "capacity": 4, "lead": 30, "days_ahead": 3}
 	}

@@ -20,6 +20,7 @@ type Tally struct {
 	Orders, Sent, Short    int64            // of those held: went through the steps of an order; were sent; lacked something when picked
 	Returned, Adjusted     int64            // adjustments: units brought back; units damaged, lost, counted
 	Reasons                map[string]int64 // of the lines that were refused, by reason
+	States                 map[string]int64 // of the orders that are waiting, by state
 }
 
 // Replay plays the year: each sale is a reservation, committed when the customer collects, released when the customer
@@ -60,10 +61,15 @@ func (d *Demo) Replay(ctx context.Context) (Tally, error) {
 	if err := group.Wait(); err != nil {
 		return Tally{}, err
 	}
-	total := Tally{Reasons: make(map[string]int64)}
+	total := Tally{Reasons: make(map[string]int64), States: make(map[string]int64)}
 	for i := range players {
 		total.add(&players[i].tally)
 		total.Waiting += int64(len(players[i].queue))
+		for _, b := range players[i].queue {
+			if b.steps != nil {
+				total.States[b.steps.State]++
+			}
+		}
 		for a := range d.ledger {
 			d.ledger[a].add(&players[i].ledger[a])
 		}
