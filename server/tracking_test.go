@@ -1,14 +1,12 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"html"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -312,18 +310,6 @@ func TestThePageOfAnOrderWhoseLocationIsGone(t *testing.T) {
 	if got := r.get(pageOf(&o), "Accept", asPage); got.status != 200 || !strings.Contains(got.body, "popup") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-}
-
-// lockedBuffer is a log that may be written while it is read.
-type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
 }
 
 func TestPagesNeedNoKeyAndTheirAddressIsWrittenNowhere(t *testing.T) {

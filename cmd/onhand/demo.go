@@ -7,6 +7,7 @@ import (
 	"io"
 	iofs "io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -30,7 +31,8 @@ const demoDone = "DEMO"
 
 // Help explains the demo in full.
 func (demoCommand) Help() string {
-	return "Makes a database with a chain of 1,565 real stores and the articles and orders of a real year, and serves it."
+	return "Makes a database with a chain of 1,565 real stores and the articles and orders of a real year, and serves it. " +
+		"The orders of the last weeks take every step, from the click to the bag."
 }
 
 // Run serves a database as the serve command does, fills it over HTTP, and serves on until it is stopped.
@@ -123,9 +125,13 @@ func (c *demoCommand) play(ctx context.Context, s *streams, marker string) error
 		if err != nil {
 			return err
 		}
+		units, err := d.Conserved(ctx)
+		if err != nil {
+			return err
+		}
 		bar.close()
 		var text strings.Builder
-		printTally(&text, &tally)
+		printTally(&text, &tally, &units)
 		state = []byte(text.String())
 		if err := os.WriteFile(marker, state, 0o644); err != nil {
 			return err
@@ -140,11 +146,15 @@ func (c *demoCommand) play(ctx context.Context, s *streams, marker string) error
 	return nil
 }
 
-func printTally(w io.Writer, t *demo.Tally) {
+func printTally(w io.Writer, t *demo.Tally, u *demo.Units) {
 	fmt.Fprintf(w, "\nA year of orders: %d held in full, %d in part, %d refused.\n", t.Full, t.Partial, t.Refused)
-	fmt.Fprintf(w, "Of those held %d were collected, %d cancelled, %d never fetched, and %d are waiting to be collected.\n",
+	fmt.Fprintf(w, "Of those held %d were collected, %d cancelled, %d never paid or fetched, and %d are waiting to be collected.\n",
 		t.Collected, t.Cancelled, t.NoShow, t.Waiting)
 	fmt.Fprintf(w, "%d times a part was given up before the rest was collected.\n", t.Reduced)
+	fmt.Fprintf(w, "%d of the last three weeks went the way of an order, step by step: %d were sent, %d lacked something when they were picked.\n",
+		t.Orders, t.Sent, t.Short)
+	fmt.Fprintf(w, "Of those that are waiting %d are placed, %d accepted, %d being picked, %d in transit, %d short and %d ready.\n",
+		t.States["placed"], t.States["accepted"], t.States["picking"], t.States["in_transit"], t.States["short"], t.States["ready"])
 	fmt.Fprintf(w, "%d returns and %d corrections of stock were booked.\n", t.Returned, t.Adjusted)
 	var reasons []string
 	for reason, n := range t.Reasons {
@@ -152,11 +162,13 @@ func printTally(w io.Writer, t *demo.Tally) {
 	}
 	slices.Sort(reasons)
 	fmt.Fprintf(w, "Lines refused, by reason: %s.\n", strings.Join(reasons, ", "))
+	fmt.Fprintf(w, "Units: %d at first, less %d sold, %d back from customers, less %d damaged or lost; the server has %d on hand and %d in transit,\n"+
+		"no more and no less of any article.\n", u.Opening, u.Sold, u.Returned, u.Lost, u.OnHand, u.InTransit)
 }
 
 func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
-	base := "http://" + c.Listen + "/v1"
-	fmt.Fprintf(w, "\nThe server is at http://%s.", c.Listen)
+	at := "http://" + c.Listen
+	fmt.Fprintf(w, "\nThe server is at %s.", at)
 	if c.Admin != "" {
 		fmt.Fprintf(w, " Its metrics are at http://%s/metrics.", c.Admin)
 	}
@@ -167,17 +179,21 @@ func (c *demoCommand) printSight(w io.Writer, s *demo.Sight) {
 	basket := fmt.Sprintf(`"near":{"latitude":%v,"longitude":%v},"lines":[%s]`, s.Latitude, s.Longitude, strings.Join(lines, ","))
 	fmt.Fprintf(w, ` Three things to try:
 
-Where near %s can I have these three? (%s, %s, %s)
-  curl -s %s/availability/baskets -d '{%s,"limit":3}'
+Hold three things at the store nearest to %s that has them all (%s, %s, %s),
+until half an hour before it closes on its second open day. Run it twice, and the second is sent farther, and told why:
+  curl -s %s/v1/reservations -d '{%s,"hold_until":{"closing_of_open_day":2,"minutes_before":30}}'
 
-Hold them at the nearest store that has all, until half an hour before it closes on its second open day:
-  curl -s %s/reservations -d '{%s,"hold_until":{"closing_of_open_day":2,"minutes_before":30}}'
+Order them in the same way, to be paid when they are collected. It prints the code to collect with, and where on this server the
+tracking page is:
+  curl -s %s/v1/orders -d '{%s,"payment":"in_store"}' | grep -oE '"(code|tracking)":"[^"]*"'
 
-Watch what happens, and the holds expire, as it happens (^C ends it).
-  curl -sN -H 'Accept: text/event-stream' '%s/changes?after=%d'
-
-^C stops the server; the same command starts it again with what it has.
-`, s.Place, s.Basket[0].Title, s.Basket[1].Title, s.Basket[2].Title, base, basket, base, basket, base, s.Sequence)
+What the staff of %s have to fetch from the shelves now, and for which orders:
+  curl -s '%s/v1/orders/picklist?location=%s'
+`, s.Place, s.Basket[0].Title, s.Basket[1].Title, s.Basket[2].Title, at, basket, at, basket, s.Picking, at, url.QueryEscape(s.PickingID))
+	if s.Tracking != "" {
+		fmt.Fprintf(w, "\nAnd what a customer sees whose order is ready at %s, in a browser:\n  %s%s\n", s.Ready, at, s.Tracking)
+	}
+	fmt.Fprint(w, "\n^C stops the server; the same command starts it again with what it has.\n")
 }
 
 // stopServing asks the server in this process to stop, in order.

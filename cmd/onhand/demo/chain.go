@@ -20,7 +20,7 @@ type chain struct {
 type cell struct{ store, article int }
 
 func newChain() (*chain, error) {
-	c := &chain{demand: make(map[cell]int64)}
+	c := &chain{}
 	var err error
 	if c.stores, err = readStores(); err != nil {
 		return nil, err
@@ -35,6 +35,13 @@ func newChain() (*chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.spread(shares)
+	return c, nil
+}
+
+// spread gives each store its share of the customers, and so of what is ordered.
+func (c *chain) spread(shares []int) {
+	c.busy, c.demand = nil, make(map[cell]int64)
 	sum := 0
 	for i := range c.stores {
 		sum += shares[i%len(shares)]
@@ -50,7 +57,6 @@ func newChain() (*chain, error) {
 			c.demand[cell{s, l.article}] += l.quantity
 		}
 	}
-	return c, nil
 }
 
 // storeOf returns where an order is collected: each customer has one store; busy stores have more customers.

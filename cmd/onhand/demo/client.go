@@ -24,11 +24,21 @@ func newClient(base string, connections int) *client {
 
 // refused is an answer that says no for a reason of stock or state.
 type refused struct {
-	Title string
-	Lines []struct{ Reason string }
+	Title  string
+	Detail string
+	Lines  []struct{ Reason string }
+	// What is to be had instead of a slot or a compartment that is taken.
+	NextSlots          []slot   `json:"next_slots"`
+	LargerCompartments []string `json:"larger_compartments"`
 }
 
-func (r *refused) Error() string { return r.Title }
+// slot is a pickup slot.
+type slot struct {
+	Start string `json:"start"`
+	Free  int64  `json:"free"`
+}
+
+func (r *refused) Error() string { return r.Title + ": " + r.Detail }
 
 // call sends a request with a JSON body and reads the answer into out. A 409 becomes a *refused.
 func (c *client) call(ctx context.Context, method, path, key string, in, out any) error {

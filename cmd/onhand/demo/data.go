@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,8 +28,16 @@ var (
 type store struct {
 	id, name string
 	large    bool // carries every article
+	hours    bool // it has opening hours
+	slots    bool // it has pickup slots
+	supplier *site
 	record   map[string]any
+
+	latitude, longitude float64
 }
+
+// services reports whether a store says what one can do there.
+func (s *store) services() bool { return s.record["services"] != nil }
 
 type article struct{ sku, title string }
 
@@ -55,11 +64,18 @@ func readStores() ([]store, error) {
 	stores := make([]store, len(rows))
 	for i, r := range rows {
 		name := fmt.Sprintf("%s, %s %s", r[2], r[3], r[4])
-		stores[i] = store{id: r[0], large: r[1] == "BigBox", name: name, record: map[string]any{
+		stores[i] = store{id: r[0], large: r[1] == "BigBox", hours: r[8] != "null" && r[8] != "[]", name: name, record: map[string]any{
 			"name": name, "kind": "store", "address": map[string]any{"locality": r[3], "region": r[4], "country": "US"},
 			"position":  map[string]any{"latitude": json.RawMessage(r[5]), "longitude": json.RawMessage(r[6])},
 			"time_zone": r[7], "opening_hours": json.RawMessage(r[8]),
 		}}
+		var err, err2 error
+		stores[i].latitude, err = strconv.ParseFloat(r[5], 64)
+		stores[i].longitude, err2 = strconv.ParseFloat(r[6], 64)
+		if err := errors.Join(err, err2); err != nil {
+			return nil, fmt.Errorf("store %s: %w", r[0], err)
+		}
+		equip(&stores[i])
 	}
 	return stores, nil
 }
@@ -103,8 +119,12 @@ func readOrders() ([]order, error) {
 			return nil, err
 		}
 		for line := range strings.FieldsSeq(r[5]) {
+			article, quantity, _ := strings.Cut(line, ":")
 			var l orderLine
-			if _, err := fmt.Sscanf(line, "%d:%d", &l.article, &l.quantity); err != nil {
+			var err, err2 error
+			l.article, err = strconv.Atoi(article)
+			l.quantity, err2 = strconv.ParseInt(quantity, 10, 64)
+			if err := errors.Join(err, err2); err != nil {
 				return nil, fmt.Errorf("order %s: line %q: %w", o.number, line, err)
 			}
 			o.lines = append(o.lines, l)

@@ -23,6 +23,10 @@ type Demo struct {
 	chain    *chain
 	client   *client
 	progress Progress
+
+	opening []int64 // units of each article before the first order
+	cells   int64
+	ledger  []units // what became of each article's units
 }
 
 // New returns a demo on the server at base, such as http://127.0.0.1:8080.
@@ -31,14 +35,17 @@ func New(base string, progress Progress) (*Demo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo data: %w", err)
 	}
-	return &Demo{c, newClient(base, connections), progress}, nil
+	return &Demo{
+		chain: c, client: newClient(base, connections), progress: progress,
+		opening: make([]int64, len(c.articles)), ledger: make([]units, len(c.articles)),
+	}, nil
 }
 
-// Fill stores the catalogue and the opening stock.
+// Fill stores the catalogue, the locations and the opening stock.
 func (d *Demo) Fill(ctx context.Context) error {
-	if err := d.each(ctx, "stores", len(d.chain.stores), func(ctx context.Context, i int) error {
-		s := d.chain.stores[i]
-		return d.client.call(ctx, "PUT", path("locations", s.id), "", s.record, nil)
+	ids, records := d.chain.places()
+	if err := d.each(ctx, "stores", len(ids), func(ctx context.Context, i int) error {
+		return d.client.call(ctx, "PUT", path("locations", ids[i]), "", records[i], nil)
 	}); err != nil {
 		return err
 	}
@@ -93,11 +100,19 @@ func (d *Demo) writeStock(to io.Writer) error {
 	out := bufio.NewWriterSize(to, 1<<20)
 	line := []byte("sku,location,on_hand\n")
 	for a := range d.chain.articles {
+		add := func(location string, onHand int64) {
+			line = append(append(line, d.chain.articles[a].sku...), ',')
+			line = append(append(line, location...), ',')
+			line = append(strconv.AppendInt(line, onHand, 10), '\n')
+			d.opening[a] += onHand
+			d.cells++
+		}
+		for i := range warehouses {
+			add(warehouses[i].id, d.chain.kept(&warehouses[i], a))
+		}
 		for s := range d.chain.stores {
 			if onHand, stocked := d.chain.opening(s, a); stocked {
-				line = append(append(line, d.chain.articles[a].sku...), ',')
-				line = append(append(line, d.chain.stores[s].id...), ',')
-				line = append(strconv.AppendInt(line, onHand, 10), '\n')
+				add(d.chain.stores[s].id, onHand)
 			}
 		}
 		if _, err := out.Write(line); err != nil {
