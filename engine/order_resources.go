@@ -91,10 +91,11 @@ func (w *orderWork) reschedule() error {
 	}
 	w.o.Slot, w.o.SlotEnd = w.r.Slot.UnixNano(), w.r.Slot.Add(w.place.slotLength()).UnixNano()
 	w.touched = true
-	if OrderState(w.o.State) == InTransit {
-		return nil
+	// Its clock runs on, but it is kept until the new slot is over: to choose slots is no way to put a deadline off again and again.
+	if deadline := bounded(w.o.SlotEnd, w.now); deadline > w.re.Deadline {
+		w.setDeadline(deadline)
 	}
-	return w.restart()
+	return nil
 }
 
 // releaseSlot gives the place in the slot back that the order has.

@@ -124,6 +124,12 @@ func (w *orderWork) receive() error {
 		re = w.re
 	}
 	t.Moves = 0
+	if w.r.Reason != "" {
+		t.Reason = clone(w.r.Reason)
+	}
+	if w.r.By != "" {
+		t.By = clone(w.r.By)
+	}
 	m := cellMoves{e: w.e}
 	others, err := w.alsoComing(id)
 	if err != nil {
