@@ -149,7 +149,7 @@ func (r *Report) queues(c Config, dir string, stores int) (err error) {
 	at, cursor := location(), engine.OrderCursor{}
 	err = r.waits(c, where+": a page of 100", 5, func() error {
 		page, next, err := e.Orders(engine.OrderFilter{Location: at}, cursor, queuePage)
-		if err == nil && len(page) == 0 && !cursor.Done() {
+		if err == nil && len(page) == 0 && cursor.Done() { // the first page
 			err = fmt.Errorf("no order at %s", at)
 		}
 		if cursor = next; cursor.Done() { // from one page to the next, and at the end to another store

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"onhand/engine/internal/record"
@@ -135,28 +136,7 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	if r.Fulfilment == PickupAfter && r.Location == "" {
 		return nil, o, invalid("location", "", "the location where the order is to be collected")
 	}
-	texts := []struct {
-		field, text string
-		most        int
-	}{
-		{"reference", r.Reference, ReferenceMax}, {"notes", r.Notes, NotesMax}, {"payment_reference", r.PaymentReference, ReferenceMax},
-		{"by", r.By, ByMax}, {"owner", r.Owner, OwnerMax},
-	}
-	for _, p := range []struct {
-		field string
-		*Person
-	}{{"customer.", &r.Customer}, {"collector.", &r.Collector}} {
-		for _, t := range []struct{ field, text string }{{"name", p.Name}, {"phone", p.Phone}, {"email", p.Email}} {
-			texts = append(texts, struct {
-				field, text string
-				most        int
-			}{p.field + t.field, t.text, PersonTextMax})
-		}
-		texts = append(texts, struct {
-			field, text string
-			most        int
-		}{p.field + "reference", p.Reference, ReferenceMax})
-	}
+	texts := r.texts()
 	for _, t := range texts {
 		if err = checkText(t.field, t.text, t.most); err != nil {
 			return nil, o, err
@@ -180,6 +160,32 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 		}
 	})
 	return hold, o, err
+}
+
+// boundedText is a text of a request, and the most bytes it may have.
+type boundedText struct {
+	field, text string
+	most        int
+}
+
+// texts are those of the request, in the order in which they are part of its fingerprint.
+func (r *PlaceOrderRequest) texts() [13]boundedText {
+	customer, collector := &r.Customer, &r.Collector
+	return [...]boundedText{
+		{"reference", r.Reference, ReferenceMax},
+		{"notes", r.Notes, NotesMax},
+		{"payment_reference", r.PaymentReference, ReferenceMax},
+		{"by", r.By, ByMax},
+		{"owner", r.Owner, OwnerMax},
+		{"customer.name", customer.Name, PersonTextMax},
+		{"customer.phone", customer.Phone, PersonTextMax},
+		{"customer.email", customer.Email, PersonTextMax},
+		{"customer.reference", customer.Reference, ReferenceMax},
+		{"collector.name", collector.Name, PersonTextMax},
+		{"collector.phone", collector.Phone, PersonTextMax},
+		{"collector.email", collector.Email, PersonTextMax},
+		{"collector.reference", collector.Reference, ReferenceMax},
+	}
 }
 
 // placeOnHold places an order on a live reservation, to which it adds what the order holds besides goods.
@@ -369,7 +375,7 @@ func newPickupCode() string {
 	return string(b[:])
 }
 
-func clone(s string) string { return string([]byte(s)) }
+func clone(s string) string { return strings.Clone(s) }
 
 func clonePerson(p *Person) record.Person {
 	return record.Person{Reference: clone(p.Reference), Name: clone(p.Name), Phone: clone(p.Phone), Email: clone(p.Email)}
