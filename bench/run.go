@@ -35,6 +35,7 @@ var parts = []struct {
 	{"near", (*Report).near, false},
 	{"nearhttp", (*Report).httpNear, false},
 	{"webhooks", (*Report).webhooks, false},
+	{"orders", (*Report).orders, false},
 	{"scale", (*Report).scale, false},
 	{"peers", (*Report).peers, true},
 	{"sweep", (*Report).sweep, true},

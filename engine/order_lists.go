@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
+
+	"github.com/tidwall/btree"
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
@@ -124,27 +127,63 @@ func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limi
 	return ids, OrderCursor{}
 }
 
-// pageAt returns the next orders of one location. Each state has its own run of the queue; the runs are merged.
+// pageAt returns the next orders of one location. Each state has its own run of the queue; of their heads the first is the next, so
+// that no more of the queue is read, while others wait for it, than the page needs.
 func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int) []queueKey {
-	var keys []queueKey
+	runs := make([]queueRun, 0, len(states)) // not released: the tree has no locks that iterators would hold
 	for _, s := range states {
-		from, n := queueKey{place, s, 0, ID{}}, 0
+		from := queueKey{place, s, 0, ID{}}
 		if after.more && after.location == place {
 			from.due, from.id = after.due, after.id
 		}
-		t.queue.Ascend(from, func(k queueKey) bool {
-			if k.location != place || k.state != s || n == limit {
-				return false
-			}
-			if k != from || !after.more || after.location != place { // the cursor's own is the last of the page before
-				keys = append(keys, k)
-				n++
-			}
-			return true
-		})
+		r := queueRun{iter: t.queue.Iter(), head: from}
+		more := r.iter.Seek(from)
+		if more && after.more && r.iter.Item() == from { // the cursor's own is the last of the page before
+			more = r.iter.Next()
+		}
+		if r.take(more) {
+			runs = append(runs, r)
+		}
 	}
-	slices.SortFunc(keys, func(a, b queueKey) int { return cmp.Or(cmp.Compare(a.due, b.due), slices.Compare(a.id[:], b.id[:])) })
-	return keys[:min(limit, len(keys))]
+	keys := make([]queueKey, 0, limit)
+	for len(runs) > 0 && len(keys) < limit {
+		first := 0
+		for i := range runs[1:] {
+			if runs[1+i].head.before(runs[first].head) {
+				first = 1 + i
+			}
+		}
+		r := &runs[first]
+		keys = append(keys, r.head)
+		if !r.take(r.iter.Next()) {
+			runs = slices.Delete(runs, first, first+1)
+		}
+	}
+	return keys
+}
+
+// queueRun is the orders of one location in one state, by what is due first.
+type queueRun struct {
+	iter btree.IterG[queueKey]
+	head queueKey
+}
+
+// take makes what the iterator is at the head, if there is more and it belongs to the run.
+func (r *queueRun) take(more bool) bool {
+	if !more {
+		return false
+	}
+	k := r.iter.Item()
+	if k.location != r.head.location || k.state != r.head.state {
+		return false
+	}
+	r.head = k
+	return true
+}
+
+// before reports whether an order is due before another, whatever their states.
+func (k queueKey) before(o queueKey) bool {
+	return cmp.Or(cmp.Compare(k.due, o.due), bytes.Compare(k.id[:], o.id[:])) < 0
 }
 
 func (e *Engine) ordersWithReference(reference string, place uint32, states []OrderState) ([]Order, OrderCursor, error) {

@@ -150,11 +150,12 @@ func textHash(text string) uint64 {
 
 // put replaces an order, and returns by how much that moves the digest.
 func (t *orders) put(r *record.Order) (digest uint64) {
+	var scratch [512]byte
 	e := &orderEntry{
 		id: r.ID, hold: r.Reservation, token: r.Token, state: OrderState(r.State), erased: r.Flags&record.Erased != 0,
 		location: r.Location, due: r.Deadline, remindAt: r.RemindAt, ended: r.Ended, sequence: r.Sequence,
 		reference: textHash(r.Reference), customer: textHash(r.Customer.Reference), owner: r.Owner,
-		encoded: record.AppendOrder(make([]byte, 0, 256), r),
+		encoded: bytes.Clone(record.AppendOrder(scratch[:0], r)), // no longer than it need be, as there may be a million
 	}
 	if e.ended != 0 {
 		e.due = e.ended

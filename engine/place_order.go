@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"onhand/engine/internal/record"
@@ -135,19 +136,9 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 	if r.Fulfilment == PickupAfter && r.Location == "" {
 		return nil, o, invalid("location", "", "the location where the order is to be collected")
 	}
-	texts := [...]struct { // in an order that fingerprints rest on
-		field, text string
-		most        int
-	}{
-		{"reference", r.Reference, ReferenceMax}, {"notes", r.Notes, NotesMax}, {"payment_reference", r.PaymentReference, ReferenceMax},
-		{"by", r.By, ByMax}, {"owner", r.Owner, OwnerMax},
-		{"customer.name", r.Customer.Name, PersonTextMax}, {"customer.phone", r.Customer.Phone, PersonTextMax},
-		{"customer.email", r.Customer.Email, PersonTextMax}, {"customer.reference", r.Customer.Reference, ReferenceMax},
-		{"collector.name", r.Collector.Name, PersonTextMax}, {"collector.phone", r.Collector.Phone, PersonTextMax},
-		{"collector.email", r.Collector.Email, PersonTextMax}, {"collector.reference", r.Collector.Reference, ReferenceMax},
-	}
-	for i := range texts {
-		if err = checkText(texts[i].field, texts[i].text, texts[i].most); err != nil {
+	texts := r.texts()
+	for _, t := range texts {
+		if err = checkText(t.field, t.text, t.most); err != nil {
 			return nil, o, err
 		}
 	}
@@ -169,6 +160,32 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 		}
 	})
 	return hold, o, err
+}
+
+// boundedText is a text of a request, and the most bytes it may have.
+type boundedText struct {
+	field, text string
+	most        int
+}
+
+// texts are those of the request, in the order in which they are part of its fingerprint.
+func (r *PlaceOrderRequest) texts() [13]boundedText {
+	customer, collector := &r.Customer, &r.Collector
+	return [...]boundedText{
+		{"reference", r.Reference, ReferenceMax},
+		{"notes", r.Notes, NotesMax},
+		{"payment_reference", r.PaymentReference, ReferenceMax},
+		{"by", r.By, ByMax},
+		{"owner", r.Owner, OwnerMax},
+		{"customer.name", customer.Name, PersonTextMax},
+		{"customer.phone", customer.Phone, PersonTextMax},
+		{"customer.email", customer.Email, PersonTextMax},
+		{"customer.reference", customer.Reference, ReferenceMax},
+		{"collector.name", collector.Name, PersonTextMax},
+		{"collector.phone", collector.Phone, PersonTextMax},
+		{"collector.email", collector.Email, PersonTextMax},
+		{"collector.reference", collector.Reference, ReferenceMax},
+	}
 }
 
 // placeOnHold places an order on a live reservation, to which it adds what the order holds besides goods.
@@ -358,7 +375,7 @@ func newPickupCode() string {
 	return string(b[:])
 }
 
-func clone(s string) string { return string([]byte(s)) }
+func clone(s string) string { return strings.Clone(s) }
 
 func clonePerson(p *Person) record.Person {
 	return record.Person{Reference: clone(p.Reference), Name: clone(p.Name), Phone: clone(p.Phone), Email: clone(p.Email)}

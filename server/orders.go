@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -73,23 +74,21 @@ func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
 	} else if field := r.findRequest.given(); field != "" {
 		return nil, invalidField(field, "given", "near beside it")
 	}
-	for _, choice := range []struct {
-		given *string
-		parse func(string) error
-	}{
-		{r.Channel, func(s string) error { out.Channel, err = engine.ParseOrderChannel(s); return err }},
-		{r.Fulfilment, func(s string) error { out.Fulfilment, err = engine.ParseOrderFulfilment(s); return err }},
-		{r.Handover, func(s string) error { out.Handover, err = engine.ParseHandover(s); return err }},
-		{r.Payment, func(s string) error { out.Payment, err = engine.ParsePaymentTerms(s); return err }},
-		{r.OnShort, func(s string) error { out.OnShort, err = engine.ParseOnShort(s); return err }},
-	} {
-		if choice.given != nil {
-			if err := choice.parse(*choice.given); err != nil {
-				return nil, err
-			}
-		}
+	return out, cmp.Or(
+		choose(&out.Channel, r.Channel, engine.ParseOrderChannel),
+		choose(&out.Fulfilment, r.Fulfilment, engine.ParseOrderFulfilment),
+		choose(&out.Handover, r.Handover, engine.ParseHandover),
+		choose(&out.Payment, r.Payment, engine.ParsePaymentTerms),
+		choose(&out.OnShort, r.OnShort, engine.ParseOnShort),
+	)
+}
+
+// choose reads a member that names one of several, if it is given.
+func choose[T any](to *T, given *string, parse func(string) (T, error)) (err error) {
+	if given != nil {
+		*to, err = parse(*given)
 	}
-	return out, nil
+	return err
 }
 
 const slotWant = "the beginning of a slot, as GET /v1/locations/{id}/slots tells them"

@@ -15,7 +15,7 @@ type benchCommand struct {
 	Round       time.Duration `help:"Length of a round." default:"3s"`
 	Connections int           `help:"Connections of the HTTP measurements." default:"64"`
 	Dir         string        `help:"Where databases are made; default: the system's temporary directory." type:"path"`
-	Only        []string      `help:"Measure only these: get, reserve, limits, loader, read, callers, batches, checkpoints, expiry, near, nearhttp, webhooks, scale; and peers (Redis, PostgreSQL) and sweep, which are measured only where asked for."`
+	Only        []string      `help:"Measure only these: get, reserve, limits, loader, read, callers, batches, checkpoints, expiry, near, nearhttp, webhooks, orders, scale; and peers (Redis, PostgreSQL) and sweep, which are measured only where asked for."`
 	Soak        period        `help:"Instead of all that, put a load on a server for so long, and see that memory, disk and latency stay level." placeholder:"10m"`
 	Plots       string        `help:"Directory for the charts of sweep, as SVG." type:"path" placeholder:"DIR"`
 }
