@@ -109,6 +109,9 @@ func (r *MoveRequest) check() (o once, err error) {
 			return o, err
 		}
 	}
+	if err := checkNotReserved("location", r.Location); err != nil && r.Move == MoveReturn {
+		return o, err
+	}
 	if len(r.Lines) > LinesMax {
 		return o, invalid("lines", fmt.Sprintf("%d lines", len(r.Lines)), fmt.Sprintf("at most %d lines", LinesMax))
 	}
