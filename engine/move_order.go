@@ -126,6 +126,9 @@ func (r *MoveRequest) check() (o once, err error) {
 		if err := checkName("", l.SKU); err != nil {
 			return o, checkName(lineField(i, "sku"), l.SKU)
 		}
+		if l.Damaged && r.Move != MoveReturn {
+			return o, invalid(lineField(i, "damaged"), true, "false, as only what comes back can be damaged")
+		}
 	}
 	if err := (&TransferMove{Lines: r.Arrived}).check(); err != nil {
 		return o, err
