@@ -268,15 +268,17 @@ func (w *orderWork) allowed(rule *moveRule) error {
 
 // roomInHistory keeps a history from growing without end; what brings an order to its end is always allowed.
 func (w *orderWork) roomInHistory(rule *moveRule) error {
+	most := OrderStepsMax - orderStepsKept
 	switch w.r.Move {
+	case MoveRemind:
+		return nil // it is no step
 	case MoveCancel, MoveCollect, MoveDeliver, MoveErase, MoveRefund:
-		if len(w.o.History) < OrderStepsMax {
-			return nil
+		if len(w.r.Lines) == 0 { // of some lines there can be many
+			most = OrderStepsMax
 		}
-	default:
-		if len(w.o.History) < OrderStepsMax-orderStepsKept {
-			return nil
-		}
+	}
+	if len(w.o.History) < most {
+		return nil
 	}
 	return w.refuse(fmt.Sprintf("its history has %d steps, and no room for more", len(w.o.History)))
 }
