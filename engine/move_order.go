@@ -339,13 +339,31 @@ func (w *orderWork) end(state OrderState) {
 	w.o.RemindAt = 0
 }
 
-// giveBack settles what an order that ends without its goods has been paid.
+// giveBack settles the payment of an order that ends without all of its goods.
 func giveBack(o *record.Order) {
+	owe(o)
+	if anyCollected(o) {
+		paidInStore(o)
+	}
 	switch PaymentState(o.Payment) {
-	case PaymentPaid:
-		o.Payment = uint8(PaymentRefundDue)
 	case PaymentPending, PaymentDueInStore:
 		o.Payment = uint8(PaymentNone)
+	}
+}
+
+// owe has a refund due where units were paid for that the customer will not have, or has brought back. What was refunded before
+// was for others.
+func owe(o *record.Order) {
+	switch PaymentState(o.Payment) {
+	case PaymentPaid, PaymentRefunded:
+		o.Payment = uint8(PaymentRefundDue)
+	}
+}
+
+// paidInStore says that what was to be paid in the store was paid there, with what was collected.
+func paidInStore(o *record.Order) {
+	if PaymentState(o.Payment) == PaymentDueInStore {
+		o.Payment = uint8(PaymentPaid)
 	}
 }
 

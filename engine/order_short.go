@@ -43,16 +43,12 @@ func (w *orderWork) short() error {
 		}
 	}
 	switch {
-	case w.open() == 0 && w.anyCollected():
-		w.releaseAll()
-		w.end(Collected)
-		return nil
-	case w.open() == 0: // nothing of it is left
-		w.releaseAll()
-		w.end(Cancelled)
-		giveBack(w.o)
+	case w.open() == 0:
+		owe(w.o)
+		w.noMoreToCome()
 		return nil
 	case lost:
+		owe(w.o)
 		w.o.State = uint8(OrderShort)
 	default:
 		w.o.Move = uint8(MoveReroute)
