@@ -25,7 +25,7 @@ var commands = sync.Pool{New: func() any { return new(command) }}
 
 func newCommand() *command {
 	c := commands.Get().(*command)
-	c.locks = stock.LockSet{}
+	c.locks, c.lines = stock.LockSet{}, c.lines[:0]
 	c.rec.Reset()
 	return c
 }

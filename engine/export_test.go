@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/stock"
 )
 
@@ -163,4 +164,22 @@ func (e *Engine) RemoveOldSlots() error { return e.removeOldSlots() }
 func (e *Engine) RemoveSlot(start time.Time) error {
 	sku, _ := e.skus.Lookup(string(appendSlotSKU(nil, start)))
 	return e.Forge(func(r *record.Record) { r.Kind, r.Slots = record.SlotsRemoved, append(r.Slots, sku) })
+}
+
+// Remind has the customers reminded whose reminder is due, as the engine does four times a second.
+func (e *Engine) Remind() { e.remindDue() }
+
+// OrderRecord returns an order as it is stored.
+func (e *Engine) OrderRecord(id ID) *record.Order {
+	o := new(record.Order)
+	if err := e.orders.get(id).decode(o); err != nil {
+		panic(err)
+	}
+	return o
+}
+
+// HeldRecord returns a live reservation as it is stored.
+func (e *Engine) HeldRecord(id ID) (r reservation.Reservation) {
+	e.reservations.Read(e.reservations.Find(id, nil), &r)
+	return r
 }

@@ -22,6 +22,8 @@ type pair struct {
 	model *naive
 	// unswept says that time has passed, so that reads may still show what is due as held.
 	unswept bool
+	// lightly leaves the check of the whole state to when the database is closed: it takes longer than everything else.
+	lightly bool
 	events  naiveEvents
 }
 
@@ -66,7 +68,10 @@ func errorText(err error) string {
 	var mismatch *engine.SequenceError
 	var inUse *engine.InUseError
 	var limit *engine.LimitError
+	var ordered *engine.OrderedError
 	switch {
+	case errors.As(err, &ordered):
+		return "ordered"
 	case errors.As(err, &unknown):
 		return "unknown " + unknown.Kind
 	case errors.As(err, &state):
@@ -436,8 +441,10 @@ func (p *pair) check(t *rapid.T) {
 			same(t, fmt.Sprint(name), got, p.model.cellText(name))
 		}
 	}
-	if err := p.db.CheckInvariants(); err != nil {
-		t.Fatal(err)
+	if !p.lightly {
+		if err := p.db.CheckInvariants(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for id, h := range p.model.holds {
 		r, err := p.db.Reservation(id)

@@ -109,6 +109,9 @@ func (r *MoveRequest) check() (o once, err error) {
 			return o, err
 		}
 	}
+	if err := checkNotReserved("location", r.Location); err != nil && r.Move == MoveReturn {
+		return o, err
+	}
 	if len(r.Lines) > LinesMax {
 		return o, invalid("lines", fmt.Sprintf("%d lines", len(r.Lines)), fmt.Sprintf("at most %d lines", LinesMax))
 	}
@@ -122,6 +125,9 @@ func (r *MoveRequest) check() (o once, err error) {
 		}
 		if err := checkName("", l.SKU); err != nil {
 			return o, checkName(lineField(i, "sku"), l.SKU)
+		}
+		if l.Damaged && r.Move != MoveReturn {
+			return o, invalid(lineField(i, "damaged"), true, "false, as only what comes back can be damaged")
 		}
 	}
 	if err := (&TransferMove{Lines: r.Arrived}).check(); err != nil {
@@ -262,15 +268,17 @@ func (w *orderWork) allowed(rule *moveRule) error {
 
 // roomInHistory keeps a history from growing without end; what brings an order to its end is always allowed.
 func (w *orderWork) roomInHistory(rule *moveRule) error {
+	most := OrderStepsMax - orderStepsKept
 	switch w.r.Move {
+	case MoveRemind:
+		return nil // it is no step
 	case MoveCancel, MoveCollect, MoveDeliver, MoveErase, MoveRefund:
-		if len(w.o.History) < OrderStepsMax {
-			return nil
+		if len(w.r.Lines) == 0 { // of some lines there can be many
+			most = OrderStepsMax
 		}
-	default:
-		if len(w.o.History) < OrderStepsMax-orderStepsKept {
-			return nil
-		}
+	}
+	if len(w.o.History) < most {
+		return nil
 	}
 	return w.refuse(fmt.Sprintf("its history has %d steps, and no room for more", len(w.o.History)))
 }
@@ -331,13 +339,31 @@ func (w *orderWork) end(state OrderState) {
 	w.o.RemindAt = 0
 }
 
-// giveBack settles what an order that ends without its goods has been paid.
+// giveBack settles the payment of an order that ends without all of its goods.
 func giveBack(o *record.Order) {
+	owe(o)
+	if anyCollected(o) {
+		paidInStore(o)
+	}
 	switch PaymentState(o.Payment) {
-	case PaymentPaid:
-		o.Payment = uint8(PaymentRefundDue)
 	case PaymentPending, PaymentDueInStore:
 		o.Payment = uint8(PaymentNone)
+	}
+}
+
+// owe has a refund due where units were paid for that the customer will not have, or has brought back. What was refunded before
+// was for others.
+func owe(o *record.Order) {
+	switch PaymentState(o.Payment) {
+	case PaymentPaid, PaymentRefunded:
+		o.Payment = uint8(PaymentRefundDue)
+	}
+}
+
+// paidInStore says that what was to be paid in the store was paid there, with what was collected.
+func paidInStore(o *record.Order) {
+	if PaymentState(o.Payment) == PaymentDueInStore {
+		o.Payment = uint8(PaymentPaid)
 	}
 }
 

@@ -23,6 +23,9 @@ type naive struct {
 	answers map[string]naiveAnswer
 	imports map[string]int // rows carried out
 	limits  engine.Options // those of it that are limits
+	// ordered are the holds of live orders, which only these can change; expired is told of each hold that expires.
+	ordered map[engine.ID]bool
+	expired func(id engine.ID)
 }
 
 type naiveCell struct {
@@ -49,9 +52,12 @@ func newNaive(now time.Time) *naive {
 
 // expire ends what is due.
 func (n *naive) expire() {
-	for _, h := range n.holds {
+	for id, h := range n.holds {
 		if h.state == engine.Held && !h.deadline.After(n.now) {
 			h.finish(func(l *engine.ReservationLine) { l.Expired += l.Held; l.Held = 0 }, engine.Expired)
+			if n.expired != nil {
+				n.expired(id)
+			}
 		}
 	}
 }
@@ -288,6 +294,9 @@ func (n *naive) change(id engine.ID, do func(h *naiveHold) string) (answer strin
 	}
 	if h.state != engine.Held {
 		return "wrong state: " + h.state.String(), false
+	}
+	if n.ordered[id] {
+		return "ordered", false
 	}
 	if no := do(h); no != "" {
 		return no, false

@@ -35,9 +35,7 @@ func (w *orderWork) collect() error {
 	}
 	w.releaseAll() // its place in a slot or a locker
 	w.end(Collected)
-	if PaymentState(w.o.Payment) == PaymentDueInStore {
-		w.o.Payment = uint8(PaymentPaid)
-	}
+	paidInStore(w.o)
 	return nil
 }
 
@@ -57,7 +55,7 @@ func (w *orderWork) identify() error {
 		return &CodeError{ID: w.o.ID, Wrong: int(w.o.WrongCodes), RetryAt: timeOf(w.o.CodeFrom), Wait: waitFor(w.o.CodeFrom, w.now), Sequence: w.o.Sequence}
 	}
 	given := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(w.r.Code))
-	if subtle.ConstantTimeCompare([]byte(given), []byte(w.o.Code)) == 1 {
+	if w.o.Code != "" && subtle.ConstantTimeCompare([]byte(given), []byte(w.o.Code)) == 1 {
 		return nil
 	}
 	if w.o.WrongCodes < 255 {

@@ -92,7 +92,7 @@ func init() { // not a literal, as deciding leads back to the table
 		MoveRemind:     {name: "remind", event: "reminder", from: []OrderState{Ready}, decide: (*orderWork).remind, automatic: true},
 		MoveArrive:     {name: "arrive", event: "arrived", from: []OrderState{Ready}, decide: (*orderWork).arrive},
 		MoveWrongCode:  {name: "wrong_code", event: "wrong_code", automatic: true},
-		MoveReturn:     {name: "return", event: "returned", from: []OrderState{Collected, Returned, InTransit}, decide: (*orderWork).takeBack},
+		MoveReturn:     {name: "return", event: "returned", from: []OrderState{Collected, Returned, InTransit, OrderExpired}, decide: (*orderWork).takeBack},
 		MoveErase:      {name: "erase", event: "erased", from: orderEnded, decide: (*orderWork).erase},
 		MoveReschedule: {name: "reschedule", event: "rescheduled", from: append(slices.Clone(orderPreparing), Ready, InTransit), decide: (*orderWork).reschedule},
 		MoveRefundDue:  {name: "refund_due", event: "refund_due", automatic: true},

@@ -9,7 +9,7 @@ import (
 )
 
 // pay: the payment was confirmed. One that comes after the order has expired takes its units anew, if all of them are still there;
-// if not, or if the order was cancelled, it is to be paid back.
+// if not, or if the order was cancelled or erased, it is to be paid back.
 func (w *orderWork) pay() error {
 	switch {
 	case w.o.Flags&record.PaidOnline == 0:
@@ -20,7 +20,10 @@ func (w *orderWork) pay() error {
 	w.notePayment()
 	switch OrderState(w.o.State) {
 	case OrderExpired:
-		if !w.holdAgain() {
+		if w.e.reservations.Full() {
+			return ErrTooManyHolds
+		}
+		if w.o.Flags&record.Erased != 0 || !w.holdAgain() { // who was erased can't be told to collect it, nor has a code
 			w.o.Payment, w.o.Move = uint8(PaymentRefundDue), uint8(MoveRefundDue)
 			return nil
 		}

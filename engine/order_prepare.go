@@ -114,20 +114,36 @@ func (w *orderWork) cancel() error {
 		w.take(u, 0, false)
 		w.book(u, openUnits, cancelled)
 	}
-	if w.open() > 0 {
-		return nil
+	if len(units) > 0 {
+		owe(w.o)
 	}
-	w.releaseAll() // its place in a slot or a locker
-	w.end(Cancelled)
-	if !w.anyCollected() {
-		giveBack(w.o)
+	if w.open() == 0 {
+		w.noMoreToCome()
 	}
 	return nil
 }
 
-func (w *orderWork) anyCollected() bool {
-	for i := range w.o.Lines {
-		if w.o.Lines[i].Collected > 0 {
+// noMoreToCome settles an order whose last open units were cancelled or not found: what its customer has, or what is on its way,
+// is all there will be.
+func (w *orderWork) noMoreToCome() {
+	w.releaseAll() // its place in a slot or a locker
+	switch {
+	case !w.anyCollected():
+		w.end(Cancelled)
+		giveBack(w.o)
+	case OrderFulfilment(w.o.Fulfilment) == ShipHome:
+		w.o.State = uint8(InTransit)
+	default:
+		w.end(Collected)
+		paidInStore(w.o)
+	}
+}
+
+func (w *orderWork) anyCollected() bool { return anyCollected(w.o) }
+
+func anyCollected(o *record.Order) bool {
+	for i := range o.Lines {
+		if o.Lines[i].Collected > 0 {
 			return true
 		}
 	}

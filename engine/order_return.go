@@ -48,9 +48,7 @@ func (w *orderWork) takeBack() error {
 		w.book(u, kept, func(l *record.OrderLine) *uint32 { return &l.Returned })
 	}
 	w.end(Returned)
-	if PaymentState(w.o.Payment) == PaymentPaid || PaymentState(w.o.Payment) == PaymentRefunded {
-		w.o.Payment = uint8(PaymentRefundDue)
-	}
+	owe(w.o)
 	w.reason = strings.TrimSpace(w.r.Reason)
 	if at != w.o.Location {
 		w.reason = strings.TrimSpace(w.reason + " at " + w.e.locations.Name(at))

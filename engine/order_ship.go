@@ -147,6 +147,7 @@ func (w *orderWork) receive() error {
 		sku := t.Lines[i].SKU
 		if gone := before[sku] - w.openAt(sku, 0); gone > 0 {
 			w.book(orderUnits{sku: sku, units: gone}, openUnits, missing)
+			owe(w.o)
 		}
 	}
 	if !TransferState(t.State).open() {
@@ -154,9 +155,7 @@ func (w *orderWork) receive() error {
 	}
 	switch {
 	case w.open() == 0:
-		w.releaseAll()
-		w.end(Cancelled)
-		giveBack(w.o)
+		w.noMoreToCome()
 		return nil
 	case len(w.o.Transfers) > 0:
 		return nil // more is to come

@@ -5,6 +5,7 @@ import (
 
 	"onhand/engine/hours"
 	"onhand/engine/internal/record"
+	"onhand/engine/internal/reservation"
 )
 
 // short: units that were to be picked are not there. In one change their count is corrected, or their cell blocked to be counted;
@@ -23,7 +24,7 @@ func (w *orderWork) short() error {
 		return err
 	}
 	w.c.rec.Reason, w.c.rec.Reference = "count", "order "+FormatID(w.o.ID)
-	if OnShort(w.o.OnShort) == OnShortMove && at == w.o.Location && !w.anyCollected() {
+	if OnShort(w.o.OnShort) == OnShortMove && at == w.o.Location && !w.anyCollected() && len(w.re.Lines)+len(w.o.Lines) <= reservation.LinesMax {
 		if p := w.placeWithAll(); p != nil {
 			return w.moveTo(p, units)
 		}
@@ -42,16 +43,12 @@ func (w *orderWork) short() error {
 		}
 	}
 	switch {
-	case w.open() == 0 && w.anyCollected():
-		w.releaseAll()
-		w.end(Collected)
-		return nil
-	case w.open() == 0: // nothing of it is left
-		w.releaseAll()
-		w.end(Cancelled)
-		giveBack(w.o)
+	case w.open() == 0:
+		owe(w.o)
+		w.noMoreToCome()
 		return nil
 	case lost:
+		owe(w.o)
 		w.o.State = uint8(OrderShort)
 	default:
 		w.o.Move = uint8(MoveReroute)
@@ -83,11 +80,10 @@ func (w *orderWork) holdElsewhere(u orderUnits, but uint32) uint32 {
 			return false
 		}
 		view, stocked := w.e.stock.View(u.sku, location)
-		if !stocked || view.Available() < int64(u.units) || w.written(u.sku, location) {
+		if !stocked || view.Available() < int64(u.units) || len(w.re.Lines) >= reservation.LinesMax {
 			return false
 		}
-		w.c.addCell(u.sku, location, &view, view.OnHand, view.Held+int64(u.units), 0)
-		holdMore(w.re, u.sku, location, u.units)
+		w.hold(u, location)
 		return true
 	}
 	if w.place == nil {
@@ -108,14 +104,17 @@ func (w *orderWork) holdElsewhere(u orderUnits, but uint32) uint32 {
 	return held
 }
 
-// written reports whether the record already has a cell: it can have each only once.
-func (w *orderWork) written(sku, location uint32) bool {
-	for i := range w.c.rec.Cells {
-		if c := &w.c.rec.Cells[i]; c.SKU == sku && c.Location == location {
-			return true
+// hold holds units for the order, at a location where they are.
+func (w *orderWork) hold(u orderUnits, location uint32) {
+	holdMore(w.re, u.sku, location, u.units)
+	for i := range w.c.rec.Cells { // the record can have each cell only once, and some of it may just have been given back
+		if c := &w.c.rec.Cells[i]; c.SKU == u.sku && c.Location == location {
+			c.Held += int64(u.units)
+			return
 		}
 	}
-	return false
+	view, _ := w.e.stock.View(u.sku, location)
+	w.c.addCell(u.sku, location, &view, view.OnHand, view.Held+int64(u.units), 0)
 }
 
 // nearbyMax is how many locations near the order's are looked at for what is missing.
@@ -149,7 +148,9 @@ func (w *orderWork) placeWithAll() (found *place) {
 		for i := range w.o.Lines {
 			sku := w.o.Lines[i].SKU
 			view, stocked := w.e.stock.View(sku, p.ID)
-			if need := w.openAt(sku, 0); need > 0 && (!stocked || view.Available() < int64(need)) {
+			// What it holds there already is its own.
+			need := int64(w.openAt(sku, 0)) - int64(w.openAt(sku, p.ID))
+			if need > 0 && (!stocked || view.Available() < need) {
 				return true
 			}
 		}
@@ -172,9 +173,7 @@ func (w *orderWork) moveTo(p *place, missing []orderUnits) error {
 		w.correct(u, w.o.Location)
 	}
 	for _, u := range need {
-		view, _ := w.e.stock.View(u.sku, p.ID)
-		w.c.addCell(u.sku, p.ID, &view, view.OnHand, view.Held+int64(u.units), 0)
-		holdMore(w.re, u.sku, p.ID, u.units)
+		w.hold(u, p.ID)
 	}
 	w.o.Location, w.place, w.o.State, w.o.Move = p.ID, p, uint8(Placed), uint8(MoveReroute)
 	w.o.Slot, w.o.SlotEnd, w.o.Compartment = 0, 0, ""

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -126,7 +127,7 @@ func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
 		return nil, o, err
 	}
 	if r.Location != "" {
-		if err = checkName("location", r.Location); err != nil {
+		if err = cmp.Or(checkName("location", r.Location), checkNotReserved("location", r.Location)); err != nil {
 			return nil, o, err
 		}
 	}

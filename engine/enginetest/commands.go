@@ -19,6 +19,7 @@ type script struct {
 	out   strings.Builder
 	ids   map[string]engine.ID
 	names map[engine.ID]string
+	codes map[string]string // of orders (orders.go)
 	line  string
 }
 
@@ -542,7 +543,7 @@ func (s *script) fail(err error) {
 
 // withNames puts the script's names in the place of ids.
 func (s *script) withNames(text string) string {
-	for name, id := range s.ids {
+	for id, name := range s.names {
 		text = strings.ReplaceAll(text, engine.FormatID(id), name)
 	}
 	return text

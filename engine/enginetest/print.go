@@ -116,6 +116,10 @@ func (s *script) printShortages(shortages []engine.Shortage) {
 }
 
 func (s *script) printEvent(e *engine.Event) {
+	if e.SKU == "" { // of a reservation or an order, which are printed above
+		s.print("  %s", e.Type)
+		return
+	}
 	text := fmt.Sprintf("  %s: %s@%s, %d available", e.Type, e.SKU, e.Location, e.Available)
 	switch {
 	case e.Type == engine.StockLowEvent || e.Type == engine.StockRecoveredEvent:
@@ -159,7 +163,7 @@ func (s *script) printChange(c *engine.Change) {
 		about += " " + c.Reason
 	}
 	if c.Reference != "" {
-		about += fmt.Sprintf(" for %q", c.Reference)
+		about += fmt.Sprintf(" for %q", s.withNames(c.Reference)) // it may name an order
 	}
 	s.print("%d %s %s%s", c.Sequence, when(c.Time), c.Kind, about)
 	inner := &script{names: s.names}
@@ -172,6 +176,9 @@ func (s *script) printChange(c *engine.Change) {
 		inner.printRefusals(c.Refused)
 	}
 	inner.printShortages(c.Shortages)
+	if c.Order != nil {
+		inner.printOrder(c.Order)
+	}
 	if c.Transfer != nil {
 		inner.printTransfer(c.Transfer)
 	}

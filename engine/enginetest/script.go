@@ -48,7 +48,7 @@ func RunScripts(t *testing.T, pattern string, update bool) {
 // runScript returns the script with the answers that the engine gives.
 func runScript(t *testing.T, text string) string {
 	s := &script{
-		db: Open(t, engine.Options{}), t: t, ids: make(map[string]engine.ID), names: make(map[engine.ID]string),
+		db: Open(t, engine.Options{}), t: t, ids: make(map[string]engine.ID), names: make(map[engine.ID]string), codes: make(map[string]string),
 	}
 	var out strings.Builder
 	for line := range strings.Lines(text) {

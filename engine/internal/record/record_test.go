@@ -128,6 +128,12 @@ func normal(r *Record) Record {
 	n.Reservation.Channel = append([]byte(nil), r.Reservation.Channel...)
 	n.Reservation.Reference = append([]byte(nil), r.Reservation.Reference...)
 	n.Transfer.Lines = append([]TransferLine(nil), r.Transfer.Lines...)
+	if r.Order != nil {
+		o := *r.Order
+		o.Transfers = append([]reservation.ID(nil), o.Transfers...)
+		o.Lines, o.History = append([]OrderLine(nil), o.Lines...), append([]OrderStep(nil), o.History...)
+		n.Order = &o
+	}
 	return n
 }
 
@@ -282,6 +288,9 @@ func drawn(r *rapid.T) *Record {
 			rec.Location.Details = rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(r, "details")
 		}
 	}
+	if part("order") {
+		rec.Order = drawnOrder(r)
+	}
 	if part("transfer") {
 		created := rapid.Int64Range(1, 1<<61)
 		rec.Transfer = Transfer{
@@ -302,6 +311,98 @@ func drawn(r *rapid.T) *Record {
 		}
 	}
 	return rec
+}
+
+// drawnOrder returns any order that can be written.
+func drawnOrder(r *rapid.T) *Order {
+	u32 := rapid.OneOf(rapid.Uint32Range(0, 300), rapid.Uint32())
+	name := rapid.OneOf(rapid.StringN(0, 20, 64), rapid.Just(strings.Repeat("é", 500)))
+	at := rapid.OneOf(rapid.Just[int64](0), rapid.Int64Range(-3, 3), rapid.Int64())
+	b := rapid.Byte()
+	id := func(label string) (id [16]byte) {
+		copy(id[:], rapid.SliceOfN(b, 16, 16).Draw(r, label))
+		return id
+	}
+	person := func(label string) Person {
+		return Person{name.Draw(r, label), name.Draw(r, label), name.Draw(r, label), name.Draw(r, label)}
+	}
+	return &Order{
+		ID: id("id"), Reservation: id("reservation"), Token: id("token"), State: max(1, b.Draw(r, "state")), Move: b.Draw(r, "move"),
+		First: rapid.Uint64().Draw(r, "first"), Sequence: rapid.Uint64().Draw(r, "sequence"),
+		Placed: at.Draw(r, "placed"), Deadline: at.Draw(r, "deadline"), RemindAt: at.Draw(r, "remind at"), Ended: at.Draw(r, "ended"),
+		Arrived: at.Draw(r, "arrived"), CodeFrom: at.Draw(r, "code from"), Slot: at.Draw(r, "slot"), SlotEnd: at.Draw(r, "slot end"),
+		Location: u32.Draw(r, "location"), Channel: b.Draw(r, "channel"), Payment: b.Draw(r, "payment"), Fulfilment: b.Draw(r, "fulfilment"),
+		Handover: b.Draw(r, "handover"), OnShort: b.Draw(r, "on short"), Flags: OrderFlags(rapid.ByteRange(0, byte(orderFlagsEnd-1)).Draw(r, "flags")),
+		Extensions: b.Draw(r, "extensions"), WrongCodes: b.Draw(r, "wrong codes"),
+		Code: name.Draw(r, "code"), Compartment: name.Draw(r, "compartment"), Owner: name.Draw(r, "owner"), Reference: name.Draw(r, "reference"),
+		Notes: name.Draw(r, "notes"), PaymentNote: name.Draw(r, "payment note"), Bay: name.Draw(r, "bay"), Vehicle: name.Draw(r, "vehicle"),
+		Customer: person("customer"), Collector: person("collector"),
+		Transfers: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) reservation.ID {
+			return reservation.ID{0: b.Draw(r, "transfer"), 15: b.Draw(r, "transfer")}
+		}), 0, 3).Draw(r, "transfers"),
+		Lines: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) OrderLine {
+			return OrderLine{
+				SKU: u32.Draw(r, "sku"), From: u32.Draw(r, "from"), Quantity: u32.Draw(r, "quantity"), Collected: u32.Draw(r, "collected"),
+				Missing: u32.Draw(r, "missing"), Cancelled: u32.Draw(r, "cancelled"), Returned: u32.Draw(r, "returned"), Damaged: u32.Draw(r, "damaged"),
+			}
+		}), 0, 5).Draw(r, "lines"),
+		History: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) OrderStep {
+			return OrderStep{at.Draw(r, "time"), rapid.Uint64().Draw(r, "sequence"), b.Draw(r, "move"), b.Draw(r, "state"), name.Draw(r, "by"), name.Draw(r, "reason")}
+		}), 0, 5).Draw(r, "history"),
+	}
+}
+
+// TestOrderRoundTrip reads orders as they lie in memory and in checkpoints; cut short, or with something behind it, none is one.
+func TestOrderRoundTrip(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		o := drawnOrder(r)
+		b := AppendOrder([]byte("before"), o)[len("before"):]
+		read := func(b []byte) (o Order, err error) {
+			d := NewDecoder(b)
+			d.Order(&o)
+			return o, d.End()
+		}
+		scratch := bytes.Clone(b)
+		back, err := read(scratch)
+		for i := range scratch {
+			scratch[i] = 0xEE // what was read must not lie in it
+		}
+		if err != nil || !same(&Record{Order: &back}, &Record{Order: o}) {
+			r.Fatalf("read %+v, %v\nwrote %+v", back, err, o)
+		}
+		if _, err := read(b[:rapid.IntRange(0, len(b)-1).Draw(r, "cut")]); !errors.Is(err, ErrCorrupt) {
+			r.Errorf("cut short: %v", err)
+		}
+		if _, err := read(append(bytes.Clone(b), 0)); !errors.Is(err, ErrCorrupt) {
+			r.Errorf("with a byte behind it: %v", err)
+		}
+	})
+}
+
+func TestDecodeRefusesOrdersThatItDoesNotKnow(t *testing.T) {
+	o := Order{State: 1, Location: 2}
+	sound := AppendOrder(nil, &o)
+	const version, state, deadline, flags = 0, 1 + 3*16, 1 + 3*16 + 2 + 2 + 8, 1 + 3*16 + 2 + 2 + 8 + 7 + 1 + 5
+	for name, at := range map[string]struct {
+		byte int
+		to   byte
+	}{"version": {version, 2}, "no state": {state, 0}, "a time of another form": {deadline, 2}, "flags": {flags, byte(orderFlagsEnd)}} {
+		b := bytes.Clone(sound)
+		if b[at.byte] == at.to {
+			t.Fatalf("%s: byte %d is %d already", name, at.byte, at.to)
+		}
+		b[at.byte] = at.to
+		d := NewDecoder(b)
+		d.Order(&Order{})
+		if err := d.End(); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if d := NewDecoder(sound); true {
+		if d.Order(&Order{}); d.End() != nil {
+			t.Error(d.End())
+		}
+	}
 }
 
 // TestRecordRoundTrip decodes each record into one that was used before, from bytes that are overwritten afterwards: what
@@ -385,6 +486,15 @@ func TestLimits(t *testing.T) {
 		}},
 		"lines of a transfer": {linesMax, func(n int) *Record {
 			return &Record{Kind: TransferMoved, Transfer: Transfer{State: 1, Lines: make([]TransferLine, n)}}
+		}},
+		"transfers of an order": {orderLinesMax, func(n int) *Record {
+			return &Record{Kind: OrderMoved, Order: &Order{State: 1, Transfers: make([]reservation.ID, n)}}
+		}},
+		"lines of an order": {orderLinesMax, func(n int) *Record {
+			return &Record{Kind: OrderMoved, Order: &Order{State: 1, Lines: make([]OrderLine, n)}}
+		}},
+		"steps of an order": {orderHistoryMax, func(n int) *Record {
+			return &Record{Kind: OrderMoved, Order: &Order{State: 1, History: make([]OrderStep, n)}}
 		}},
 		"text": {textBytesMax, func(n int) *Record { return &Record{Kind: SKUSet, SKU: SKU{ID: 1, Title: strings.Repeat("x", n)}} }},
 	} {
@@ -487,6 +597,35 @@ func TestKeyAndTimeOfWhatIsNoRecord(t *testing.T) {
 			t.Errorf("%d bytes have a key", n)
 		}
 	}
+}
+
+// FuzzOrder feeds the decoder of orders whatever comes, as FuzzDecode does with records.
+func FuzzOrder(f *testing.F) {
+	for _, r := range examples() {
+		if r.Order != nil {
+			f.Add(AppendOrder(nil, r.Order))
+		}
+	}
+	f.Add(AppendOrder(nil, &Order{State: 10, Ended: -1, Flags: Erased}))
+	f.Add([]byte{orderVersion})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var o, again Order
+		d := NewDecoder(b)
+		if d.Order(&o); d.End() != nil {
+			if !errors.Is(d.End(), ErrCorrupt) {
+				t.Errorf("an error of another kind: %v", d.End())
+			}
+			return
+		}
+		once := AppendOrder(nil, &o)
+		d = NewDecoder(once)
+		if d.Order(&again); d.End() != nil {
+			t.Fatal(d.End())
+		}
+		if twice := AppendOrder(nil, &again); !bytes.Equal(once, twice) {
+			t.Errorf("written as %x, and read and written again as %x", once, twice)
+		}
+	})
 }
 
 // FuzzDecode feeds the decoder whatever comes. What it accepts it can write, and read again as the same.
