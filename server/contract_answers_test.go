@@ -203,15 +203,6 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 	}
 }
 
-// key returns one under which something was done.
-func (r *rig) key(t *testing.T) string {
-	t.Helper()
-	if got := r.do("POST", "/v1/stock/adjustments", adjustByOne, "Idempotency-Key", "used"); got.status != 200 {
-		t.Fatalf("%d %s", got.status, got.body)
-	}
-	return "used"
-}
-
 func TestWhatIsUnknownIsNotFound(t *testing.T) {
 	r := newRig(t, server.Options{})
 	r.stock("S", 1)
