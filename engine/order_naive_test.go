@@ -669,7 +669,7 @@ func (s *shopkeeper) receive(o *naiveOrder, r *engine.MoveRequest, because strin
 		return ""
 	case len(o.transfers) > 0:
 		return ""
-	case short:
+	case slices.ContainsFunc(o.lines, func(l engine.OrderLine) bool { return l.Missing > 0 }):
 		o.state = engine.OrderShort
 	default:
 		o.state = engine.Accepted
