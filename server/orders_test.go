@@ -902,3 +902,24 @@ func TestOrdersAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestAFullSlotIsRefusedAndTheNextAreOffered(t *testing.T) {
+	r := newShop(t)
+	r.do("PUT", "/v1/locations/P", `{"kind":"locker","time_zone":"UTC","opening_hours":[{"days":["monday"],"opens":"00:00","closes":"24:00"}],`+
+		`"pickup_slots":{"interval":60,"capacity":1,"days_ahead":7},"compartments":[{"size":"S","count":1},{"size":"L","count":1}]}`)
+	r.do("PUT", "/v1/stock/bulb/P", `{"on_hand":9}`)
+	const line = `"lines":[{"sku":"bulb","location":"P","quantity":1}]`
+	first := r.order(`{` + line + `,"slot":"2026-03-02T12:00:00Z","compartment":"S"}`)
+	got := r.do("POST", "/v1/orders", `{`+line+`,"slot":"2026-03-02T12:00:00Z","compartment":"S"}`)
+	wantProblem(t, got, 409, "refused")
+	for _, want := range []string{`"reason":"slot_full"`, `"reason":"locker_full"`, `"next_slots":[{"start":"2026-03-02T13:00:00Z"`, `"larger_compartments":["L"]`} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("%s does not say %s", got.body, want)
+		}
+	}
+	other := r.order(`{` + line + `,"slot":"2026-03-02T13:00:00Z","compartment":"L"}`)
+	wantProblem(t, r.do("POST", "/v1/orders/"+other.ID+"/reschedule", `{"slot":"2026-03-02T12:00:00Z"}`), 409, "refused")
+	wantProblem(t, r.do("POST", "/v1/orders/"+other.ID+"/reschedule", `{"slot":"2026-03-02T13:00:00Z"}`), 409, "order-state")
+	r.move(first.ID, "cancel", "")
+	r.move(other.ID, "reschedule", `{"slot":"2026-03-02T12:00:00Z"}`)
+}
