@@ -229,7 +229,7 @@ func TestThePowerGoesInTheMiddleOfAMove(t *testing.T) {
 func TestOrdersMoveWhileACheckpointIsWritten(t *testing.T) {
 	t.Parallel()
 	seeds := enginetest.Rand(t)
-	for range enginetest.Times(5) {
+	for range rounds(5) {
 		s := openCounter(t)
 		for _, at := range []string{"lyon", "nice"} {
 			position := near(at).Position
@@ -243,7 +243,7 @@ func TestOrdersMoveWhileACheckpointIsWritten(t *testing.T) {
 		for range 4 {
 			r := rand.New(rand.NewPCG(seeds.Uint64(), 1))
 			callers.Go(func() {
-				for n := 0; ; n++ {
+				for range 250 { // what they did is gone through several times
 					select {
 					case <-done:
 						return

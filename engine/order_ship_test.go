@@ -344,7 +344,8 @@ func TestUnitsOnTheirWayToAStore(t *testing.T) {
 	t.Parallel()
 	seen := make(map[engine.OrderState]bool)
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &convoy{db: enginetest.Open(t, engine.Options{}), total: make(map[string]int64), before: make(map[engine.ID]engine.Order), seen: seen}
+		kept := 3 * 365 * 24 * time.Hour // longer than all the time that passes: what is forgotten can't be counted
+		m := &convoy{db: enginetest.Open(t, engine.Options{OrderRetention: kept, TransferRetention: kept}), total: make(map[string]int64), before: make(map[engine.ID]engine.Order), seen: seen}
 		defer m.db.Close()
 		for i, at := range convoyPlaces {
 			d := engine.LocationDetails{Position: &engine.Position{Longitude: float64(i) * 0.1}}
@@ -366,7 +367,7 @@ func TestUnitsOnTheirWayToAStore(t *testing.T) {
 		}
 	})
 	for _, state := range engine.OrderStates() {
-		if state != engine.Returned && !seen[state] {
+		if state != engine.Returned && !seen[state] && !testing.Short() {
 			t.Errorf("no order was ever %s", state)
 		}
 	}
