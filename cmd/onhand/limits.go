@@ -34,6 +34,8 @@ func (c *serveCommand) Validate() error {
 		{"holds-per-key", int64(c.HoldsPerKey), 0, 0},
 		{"orders-per-customer", int64(c.OrdersPerCustomer), 0, 0},
 		{"orders-per-key", int64(c.OrdersPerKey), 0, 0},
+		{"order-extensions", int64(c.OrderExtensions), 0, 10},
+		{"orders-kept", int64(c.OrdersKept), 1000, 100_000_000},
 		{"writes", int64(c.Writes), 8, 0},
 		{"write-queue", int64(c.WriteQueue), 1, 0},
 		{"imports", int64(c.Imports), 1, 0},
@@ -57,6 +59,13 @@ func (c *serveCommand) Validate() error {
 		value, min, max time.Duration // max 0 = none
 	}{
 		{"default-hold", time.Duration(c.DefaultHold), engine.HoldMin, engine.HoldMax},
+		{"order-pay-within", time.Duration(c.OrderPayWithin), engine.HoldMin, engine.HoldMax},
+		{"order-accept-within", time.Duration(c.OrderAcceptWithin), engine.HoldMin, engine.HoldMax},
+		{"order-pick-within", time.Duration(c.OrderPickWithin), engine.HoldMin, engine.HoldMax},
+		{"order-collect-within", time.Duration(c.OrderCollectWithin), engine.HoldMin, engine.HoldMax},
+		{"order-arrive-within", time.Duration(c.OrderArriveWithin), engine.HoldMin, engine.HoldMax},
+		{"order-remind-before", time.Duration(c.OrderRemindBefore), engine.HoldMin, engine.HoldMax},
+		{"order-retention", time.Duration(c.OrderRetention), time.Hour, 0},
 		{"window-age", time.Duration(c.WindowAge), time.Minute, 0},
 		{"retention-age", time.Duration(c.RetentionAge), 1, 0},
 		{"transfer-retention", time.Duration(c.TransferRetention), time.Minute, 0},

@@ -117,15 +117,9 @@ func (c *serveCommand) Run(s *streams) error {
 
 	began := time.Now()
 	log.Info("opening the database", "dir", c.Dir)
-	e, err := engine.Open(c.Dir, engine.Options{
-		DefaultHold: time.Duration(c.DefaultHold), WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
-		TransferRetention: time.Duration(c.TransferRetention),
-		OrderClocks:       c.orderClocks(), OrderRetention: time.Duration(c.OrderRetention), OrdersKept: c.OrdersKept,
-		RetentionAge: time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
-		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
-		OrdersPerCustomer: c.OrdersPerCustomer, OrdersPerOwner: c.OrdersPerKey,
-		Log: log, Observe: metrics.Observer(), Fatal: fatal(s),
-	})
+	options := c.engineOptions()
+	options.Log, options.Observe, options.Fatal = log, metrics.Observer(), fatal(s)
+	e, err := engine.Open(c.Dir, options)
 	if err != nil {
 		return err
 	}
@@ -154,6 +148,18 @@ func (c *serveCommand) Run(s *streams) error {
 	}
 	stop() // a second signal ends the process at once
 	return c.stop(srv, e, log)
+}
+
+// engineOptions are the settings of the command line that are the engine's.
+func (c *serveCommand) engineOptions() engine.Options {
+	return engine.Options{
+		DefaultHold: time.Duration(c.DefaultHold), WindowAge: time.Duration(c.WindowAge), WindowKeys: c.WindowKeys,
+		TransferRetention: time.Duration(c.TransferRetention),
+		OrderClocks:       c.orderClocks(), OrderRetention: time.Duration(c.OrderRetention), OrdersKept: c.OrdersKept,
+		RetentionAge: time.Duration(c.RetentionAge), RetentionBytes: int64(c.RetentionBytes), CheckpointBytes: int64(c.CheckpointBytes),
+		HoldsPerReference: c.HoldsPerReference, HoldsPerOwner: c.HoldsPerKey,
+		OrdersPerCustomer: c.OrdersPerCustomer, OrdersPerOwner: c.OrdersPerKey,
+	}
 }
 
 // orderClocks are the clocks of orders whose location has none of its own.
