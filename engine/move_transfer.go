@@ -118,8 +118,8 @@ func (r *TransferRequest) check() error {
 		return invalid("lines", fmt.Sprintf("%d lines", len(r.Lines)), fmt.Sprintf("1 to %d lines", LinesMax))
 	}
 	for i := range r.Lines {
-		if err := checkName("", r.Lines[i].SKU); err != nil {
-			return checkName(lineField(i, "sku"), r.Lines[i].SKU)
+		if err := checkSKUName("", r.Lines[i].SKU); err != nil {
+			return checkSKUName(lineField(i, "sku"), r.Lines[i].SKU)
 		}
 		if q := r.Lines[i].Units; !positiveQuantity(q) {
 			return invalid(lineField(i, "quantity"), q, positiveQuantityWant)

@@ -446,3 +446,17 @@ func TestTransfersAreForgotten(t *testing.T) {
 		t.Error("one that was forgotten is still read")
 	}
 }
+
+// TestNoTransferMovesAResource: a pickup slot and a locker compartment are SKUs to the stock map, but nothing that can be sent.
+func TestNoTransferMovesAResource(t *testing.T) {
+	db := enginetest.Open(t, engine.Options{})
+	for _, sku := range []string{"slot:2026-03-02T10:00Z", "compartment:S"} {
+		for _, dispatch := range []bool{false, true} {
+			_, err := db.PlanTransfer(&engine.TransferRequest{From: "depot", To: "lyon", Lines: []engine.TransferUnits{{SKU: sku, Units: 1}}, Dispatch: dispatch})
+			var invalid *engine.InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != "lines[0].sku" {
+				t.Fatalf("%s, dispatch %v: %v", sku, dispatch, err)
+			}
+		}
+	}
+}
