@@ -53,14 +53,22 @@ func (e *Engine) sweepLoop(stop <-chan struct{}) {
 func (e *Engine) sweep(c *command) (next int64, err error) {
 	next = math.MaxInt64
 	for shard := range stock.Shards {
-		for e.reservations.NextDue(shard) <= e.clock.Now() {
-			if err := e.sweepShard(c, shard); err != nil {
-				return 0, err
-			}
+		if err := e.endDueIn(c, shard); err != nil {
+			return 0, err
 		}
 		next = min(next, e.reservations.NextDue(shard))
 	}
 	return next, nil
+}
+
+// endDueIn ends everything that is due in a shard. The caller holds no lock; c.locks is used.
+func (e *Engine) endDueIn(c *command, shard int) error {
+	for e.reservations.NextDue(shard) <= e.clock.Now() {
+		if err := e.sweepShard(c, shard); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweepShard ends what is due in a shard, up to expireBatch. The caller holds no lock.

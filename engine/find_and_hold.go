@@ -54,6 +54,9 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 	e.eachNear(&r.Find.Near, &filter,
 		func() { passed = passed[:0] },
 		func(p *place, _ hours.Status, _ Distance) bool {
+			if r.order != nil && r.order.lacking(p) != nil {
+				return true // like what does not pass the filter
+			}
 			missing := e.firstShort(c, p.ID)
 			if missing == nil {
 				var last uint64

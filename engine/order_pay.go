@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"slices"
-
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/stock"
@@ -81,19 +79,8 @@ func (e *Engine) freeForOrder(c *command, o *record.Order) error {
 	}
 	defer func() { c.locks = stock.LockSet{} }()
 	for i := range o.Lines {
-		shard := stock.ShardOf(o.Lines[i].SKU)
-		for e.reservations.NextDue(shard) <= e.clock.Now() {
-			c.locks = stock.LockSet{}
-			c.locks.Add(shard)
-			c.ids = c.ids[:0]
-			e.stock.Lock(&c.locks)
-			e.expireShard(c, shard, e.clock.Now())
-			e.stock.Unlock(&c.locks)
-			for _, id := range slices.Clone(c.ids) { // expire is free to use c
-				if err := e.expire(id); err != nil {
-					return err
-				}
-			}
+		if err := e.endDueIn(c, stock.ShardOf(o.Lines[i].SKU)); err != nil {
+			return err
 		}
 	}
 	return nil

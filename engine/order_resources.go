@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"onhand/engine/internal/record"
@@ -64,7 +63,10 @@ func (e *Engine) offer(err error, slot time.Time, size string) error {
 		case SlotFull, NoSuchSlot:
 			refused.NextSlots = e.nextSlots(p, slot, e.Now(), offersMax)
 		case LockerFull:
-			for _, other := range e.compartmentsFrom(p, size)[1:] {
+			for _, other := range e.compartmentsFrom(p, size) {
+				if other == size {
+					continue
+				}
 				sku, _ := e.skus.Lookup(compartmentPrefix + other)
 				if view, _ := e.stock.View(sku, p.ID); p.compartmentCount(other) > view.Held && !p.Blocked {
 					refused.LargerCompartments = append(refused.LargerCompartments, other)
@@ -135,18 +137,5 @@ func (e *Engine) freeForSlot(c *command) error {
 	chosen := c.locks
 	defer func() { c.locks = chosen }()
 	shard := stock.ShardOf(c.lines[0].sku)
-	for e.reservations.NextDue(shard) <= e.clock.Now() {
-		c.locks = stock.LockSet{}
-		c.locks.Add(shard)
-		c.ids = c.ids[:0]
-		e.stock.Lock(&c.locks)
-		e.expireShard(c, shard, e.clock.Now())
-		e.stock.Unlock(&c.locks)
-		for _, id := range slices.Clone(c.ids) { // expire is free to use c
-			if err := e.expire(id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return e.endDueIn(c, shard)
 }

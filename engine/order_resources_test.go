@@ -399,6 +399,57 @@ func TestAnOrderThatFindsItsLocationHasItsSlotThere(t *testing.T) {
 	}
 }
 
+// TestAnOrderFindsALocationThatOffersWhatItNeeds: a location that says which services it has, and lacks one of those, is passed by
+// like one that does not pass the filter; one that says nothing may have them.
+func TestAnOrderFindsALocationThatOffersWhatItNeeds(t *testing.T) {
+	s := &counter{enginetest.Open(t, engine.Options{}), t}
+	for i, l := range []struct {
+		id       string
+		kind     engine.LocationKind
+		services []engine.Service
+	}{
+		{"no-curbside", engine.Store, []engine.Service{engine.ServicePayInStore}},
+		{"no-payment", engine.Store, []engine.Service{engine.ServiceCurbside}},
+		{"both", engine.Store, []engine.Service{engine.ServiceCurbside, engine.ServicePayInStore}},
+		{"silent", engine.Store, nil},
+	} {
+		put(t, s.DB, engine.Location{ID: l.id, Kind: l.kind}, engine.LocationDetails{Position: &engine.Position{Longitude: float64(i+1) * 0.009}, Services: l.services})
+		setOnHand(t, s.DB, "lamp", l.id, 1)
+	}
+	ask := engine.PlaceOrderRequest{Lines: []engine.Line{{SKU: "lamp", Quantity: 1}}, Find: &engine.FindLocation{}, Handover: engine.AtCurbside}
+	for _, want := range []string{"both", "silent"} {
+		if o := s.order(ask); o.Location != want {
+			t.Fatalf("the order is at %s, want %s", o.Location, want)
+		}
+	}
+	if _, err := s.PlaceOrder(&ask); refusedFor(t, err) != "lamp at both: held_by_others, 1 on hand, 1 held, short by 1; lamp at silent: held_by_others, 1 on hand, 1 held, short by 1" {
+		t.Fatal(err)
+	}
+	ask.Handover = engine.AtLocker
+	put(t, s.DB, engine.Location{ID: "silent", Kind: engine.Store}, engine.LocationDetails{Position: &engine.Position{}, Services: []engine.Service{engine.ServicePayInStore}})
+	if _, err := s.PlaceOrder(&ask); refusedFor(t, err) != "lamp at : no_location, 0 on hand, 0 held, short by 1" {
+		t.Fatal(err)
+	}
+}
+
+// TestARefusedOrderIsToldAgainWhenTheSizeIsGone repeats an order that was refused for want of a compartment, at a locker that has
+// no such compartments any more.
+func TestARefusedOrderIsToldAgainWhenTheSizeIsGone(t *testing.T) {
+	s := openPickup(t, 9, 1)
+	setOnHand(t, s.DB, "lamp", "lyon", 9)
+	ask := lampAt(inHours(1), "S")
+	s.order(ask)
+	ask.Key = "again"
+	for _, want := range [][]string{{"L"}, nil} {
+		_, err := s.PlaceOrder(&ask)
+		var refused *engine.RefusedError
+		if !errors.As(err, &refused) || refused.Lines[0].Reason != engine.LockerFull || !slices.Equal(refused.LargerCompartments, want) {
+			t.Fatalf("%v offers %q, want %q", err, refused.LargerCompartments, want)
+		}
+		withSlots(t, s.DB, "lyon", 9, engine.Compartment{Size: "M", Count: 1})
+	}
+}
+
 // cutAtSync does something while the power goes just before each sync of the journal, with some of what was not synced kept or none,
 // and returns the disks that are left behind.
 func cutAtSync(db *enginetest.DB, do func()) (disks []*vfs.MemFS) {

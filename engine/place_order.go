@@ -64,8 +64,8 @@ func ParsePaymentTerms(text string) (PaymentTerms, error) {
 	return parseName[PaymentTerms]("payment", paymentTermsNames[:], text)
 }
 
-// PlaceOrder places an order. It returns a LimitError where as many are live as Options allow, a RefusedError where a line can't be held, and a StateError or UnknownError where the
-// reservation is not a live one; nothing is held or placed then.
+// PlaceOrder places an order. It returns a LimitError where as many are live as Options allow, a RefusedError where a line
+// can't be held, and a StateError or UnknownError where the reservation is not a live one; nothing is held or placed then.
 func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	hold, o, err := r.check()
 	if err != nil {
@@ -252,7 +252,7 @@ func (e *Engine) placeOfHold(c *command, r *PlaceOrderRequest) (string, error) {
 func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, now int64) (*record.Order, error) {
 	o := &record.Order{
 		ID: newID(now), Reservation: re.ID, State: uint8(Placed), Move: uint8(MovePlace), Placed: now,
-		Channel: uint8(r.Channel), Fulfilment: uint8(r.Fulfilment), Handover: uint8(r.Handover), OnShort: uint8(r.OnShort),
+		Channel: uint8(r.Channel), Fulfilment: uint8(r.Fulfilment), OnShort: uint8(r.OnShort),
 		Code: newPickupCode(), Owner: clone(r.Owner), Reference: clone(r.Reference), Notes: clone(r.Notes), PaymentNote: clone(r.PaymentReference),
 		Customer: clonePerson(&r.Customer), Collector: clonePerson(&r.Collector),
 	}
@@ -281,17 +281,12 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 	}
 	o.Location = p.ID
 	r.noteResources(o, p)
-	if r.Handover == 0 {
-		o.Handover = uint8(AtCounter)
-		if LocationKind(p.Kind) == Locker {
-			o.Handover = uint8(AtLocker)
-		}
-	}
+	o.Handover = uint8(r.handoverAt(p))
 	if r.IDRequired || p.idRequired {
 		o.Flags |= record.IDRequired
 	}
-	if err := e.checkServices(r, o, p); err != nil {
-		return nil, err
+	if need := r.lacking(p); need != nil {
+		return nil, invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
 	}
 	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
 		return nil, err
@@ -324,14 +319,25 @@ func (e *Engine) placeOfOrder(r *PlaceOrderRequest, o *record.Order) (*place, er
 	return p, nil
 }
 
-// checkServices refuses what a location that says which services it has does not have.
-func (e *Engine) checkServices(r *PlaceOrderRequest, o *record.Order, p *place) error {
-	if o.Fulfilment == uint8(ShipHome) || p.traits>>kindBits == 0 {
+// handoverAt returns how the order is handed over if it is collected at a location.
+func (r *PlaceOrderRequest) handoverAt(p *place) Handover {
+	switch {
+	case r.Handover != 0:
+		return r.Handover
+	case LocationKind(p.Kind) == Locker:
+		return AtLocker
+	}
+	return AtCounter
+}
+
+// lacking returns a service that the order needs and a location does not have that says which it has, or nil.
+func (r *PlaceOrderRequest) lacking(p *place) *neededService {
+	if r.Fulfilment == ShipHome || p.traits>>kindBits == 0 {
 		return nil
 	}
-	for _, need := range r.services(Handover(o.Handover)) {
+	for _, need := range r.services(r.handoverAt(p)) {
 		if p.traits&(1<<(kindBits+need.service)) == 0 {
-			return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
+			return &need
 		}
 	}
 	return nil
