@@ -14,7 +14,8 @@ import (
 // under the locks, and engine time) · append the record · apply it · unlock · wait until it is durable · answer.
 type command struct {
 	rec    record.Record
-	buffer []byte // rec, encoded
+	buffer []byte       // rec, encoded
+	order  record.Order // that rec places, if it places one
 	lines  []line
 	locks  stock.LockSet
 	due    []uint32

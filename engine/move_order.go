@@ -410,7 +410,7 @@ func (e *Engine) orderOf(entry *orderEntry) (Order, error) {
 
 // OrderByToken returns the order of a tracking page.
 func (e *Engine) OrderByToken(t Token) (Order, error) {
-	id, ok := e.orders.byToken.Load(t)
+	id, ok := e.orders.withToken(t)
 	if !ok {
 		return Order{}, unknown(KindOrder, "of this address")
 	}

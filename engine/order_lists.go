@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -95,57 +94,48 @@ func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limi
 	defer t.mu.Unlock()
 	first, last := place, place
 	if place == 0 {
-		last = 1<<32 - 1
+		last = uint32(len(t.queues))
 	}
-	at := max(first, after.location)
-	for len(ids) < limit {
-		if place == 0 {
-			// The next location that has orders.
-			found := false
-			t.queue.Ascend(queueKey{location: at}, func(k queueKey) bool {
-				at, found = k.location, true
-				return false
-			})
-			if !found {
-				return ids, OrderCursor{}
-			}
-		}
+	for at := max(first, after.location); at <= last; at++ {
 		keys := t.pageAt(at, states, after, limit-len(ids))
 		for _, k := range keys {
 			ids = append(ids, k.id)
 		}
 		if len(ids) == limit {
 			k := keys[len(keys)-1]
-			return ids, OrderCursor{at, k.due, k.id, true}
+			return ids, OrderCursor{at, k.at, k.id, true}
 		}
-		if at == last {
-			break
-		}
-		at++
-		after = OrderCursor{}
 	}
 	return ids, OrderCursor{}
 }
 
-// pageAt returns the next orders of one location. Each state has its own run of the queue; of their heads the first is the next, so
-// that no more of the queue is read, while others wait for it, than the page needs.
-func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int) []queueKey {
-	runs := make([]queueRun, 0, len(states)) // not released: the tree has no locks that iterators would hold
+// pageAt returns the next orders of one location. Of the heads of its queues the first is the next, so that no more of them is read,
+// while others wait for it, than the page needs.
+func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int) []timeKey {
+	if int(place) >= len(t.queues) || t.queues[place] == nil {
+		return nil
+	}
+	runs := make([]queueRun, 0, len(states)) // not released: the trees have no locks that iterators would hold
 	for _, s := range states {
-		from := queueKey{place, s, 0, ID{}}
-		if after.more && after.location == place {
-			from.due, from.id = after.due, after.id
+		q := t.queues[place][s]
+		if q == nil {
+			continue
 		}
-		r := queueRun{iter: t.queue.Iter(), head: from}
+		from := timeKey{}
+		if after.more && after.location == place {
+			from = timeKey{after.due, after.id}
+		}
+		r := queueRun{iter: q.Iter()}
 		more := r.iter.Seek(from)
 		if more && after.more && r.iter.Item() == from { // the cursor's own is the last of the page before
 			more = r.iter.Next()
 		}
-		if r.take(more) {
+		if more {
+			r.head = r.iter.Item()
 			runs = append(runs, r)
 		}
 	}
-	keys := make([]queueKey, 0, limit)
+	keys := make([]timeKey, 0, limit)
 	for len(runs) > 0 && len(keys) < limit {
 		first := 0
 		for i := range runs[1:] {
@@ -155,35 +145,19 @@ func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, li
 		}
 		r := &runs[first]
 		keys = append(keys, r.head)
-		if !r.take(r.iter.Next()) {
+		if r.iter.Next() {
+			r.head = r.iter.Item()
+		} else {
 			runs = slices.Delete(runs, first, first+1)
 		}
 	}
 	return keys
 }
 
-// queueRun is the orders of one location in one state, by what is due first.
+// queueRun is what is left of a queue.
 type queueRun struct {
-	iter btree.IterG[queueKey]
-	head queueKey
-}
-
-// take makes what the iterator is at the head, if there is more and it belongs to the run.
-func (r *queueRun) take(more bool) bool {
-	if !more {
-		return false
-	}
-	k := r.iter.Item()
-	if k.location != r.head.location || k.state != r.head.state {
-		return false
-	}
-	r.head = k
-	return true
-}
-
-// before reports whether an order is due before another, whatever their states.
-func (k queueKey) before(o queueKey) bool {
-	return cmp.Or(cmp.Compare(k.due, o.due), bytes.Compare(k.id[:], o.id[:])) < 0
+	iter btree.IterG[timeKey]
+	head timeKey
 }
 
 func (e *Engine) ordersWithReference(reference string, place uint32, states []OrderState) ([]Order, OrderCursor, error) {
@@ -233,7 +207,7 @@ func (e *Engine) OrderCounts(location string) (map[OrderState]int, error) {
 	out := make(map[OrderState]int)
 	e.orders.mu.Lock()
 	for s := Placed; s < orderStateEnd; s++ {
-		out[s] = e.orders.counts[queueCount{place, s}]
+		out[s] = e.orders.count(place, s)
 	}
 	e.orders.mu.Unlock()
 	return out, e.settle(basis)

@@ -13,10 +13,15 @@ func TestQueuePages(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		orders := newOrders()
-		var all []queueKey
+		type queued struct {
+			location uint32
+			state    OrderState
+			timeKey
+		}
+		var all []queued
 		for range r.IntN(60) {
-			k := queueKey{uint32(1 + r.IntN(3)), OrderState(1 + r.IntN(int(orderStateEnd)-1)), int64(r.IntN(20)), newID(0)}
-			orders.queue.Set(k)
+			k := queued{uint32(1 + r.IntN(3)), OrderState(1 + r.IntN(int(orderStateEnd)-1)), timeKey{int64(r.IntN(20)), newID(0)}}
+			orders.queueAt(k.location, k.state).Load(k.timeKey)
 			all = append(all, k)
 		}
 		var states []OrderState
@@ -26,11 +31,11 @@ func TestQueuePages(t *testing.T) {
 			}
 		}
 		place := uint32(r.IntN(5)) // 0 = all of them, 4 = one that has none
-		want := slices.DeleteFunc(all, func(k queueKey) bool {
+		want := slices.DeleteFunc(all, func(k queued) bool {
 			return place != 0 && k.location != place || !slices.Contains(states, k.state)
 		})
-		slices.SortFunc(want, func(a, b queueKey) int {
-			return cmp.Or(cmp.Compare(a.location, b.location), cmp.Compare(a.due, b.due), slices.Compare(a.id[:], b.id[:]))
+		slices.SortFunc(want, func(a, b queued) int {
+			return cmp.Or(cmp.Compare(a.location, b.location), cmp.Compare(a.at, b.at), slices.Compare(a.id[:], b.id[:]))
 		})
 		var got []ID
 		for cursor, limit := (OrderCursor{}), 1+r.IntN(10); ; {
@@ -43,7 +48,7 @@ func TestQueuePages(t *testing.T) {
 				break
 			}
 		}
-		if !slices.EqualFunc(got, want, func(id ID, k queueKey) bool { return id == k.id }) {
+		if !slices.EqualFunc(got, want, func(id ID, k queued) bool { return id == k.id }) {
 			t.Fatalf("place %d, states %v: got %d orders, or another order of them, want %d", place, states, len(got), len(want))
 		}
 	}

@@ -20,18 +20,19 @@ import (
 //
 // An entry is never changed once published. It is replaced in apply, under the shards of the order's SKUs.
 type orders struct {
-	byID    *xsync.MapOf[ID, *orderEntry]
-	byHold  *xsync.MapOf[ID, ID] // reservation → the live order that points at it
-	byToken *xsync.MapOf[Token, ID]
-	live    atomic.Int64
+	byID *xsync.MapOf[ID, *orderEntry]
+	// byHold has the live orders whose id is not that of the reservation which they point at: those that had to take another one
+	// (idFor), or were given another reservation since.
+	byHold *xsync.MapOf[ID, ID]
+	live   atomic.Int64
 
-	// mu guards the trees and counters. It is a leaf.
+	// mu guards what follows. It is a leaf.
 	mu         sync.Mutex
-	queue      *btree.BTreeG[queueKey]
+	byToken    map[Token]ID
+	queues     []*placeQueues // by location
 	references *btree.BTreeG[referenceKey]
 	reminders  *btree.BTreeG[timeKey]
 	ended      *btree.BTreeG[timeKey]
-	counts     map[queueCount]int
 	customers  map[uint64]int // live orders by customer, as customerHash has them
 	owners     map[string]int // live orders by who placed them
 }
@@ -68,25 +69,8 @@ type orderEntry struct {
 	digestFact uint64
 }
 
-// queueKey orders a location's orders by state and then by what is due first.
-type queueKey struct {
-	location uint32
-	state    OrderState
-	due      int64
-	id       ID
-}
-
-func (k queueKey) compare(o queueKey) int {
-	switch { // the tree asks this often: nothing is compared that need not be
-	case k.location != o.location:
-		return cmp.Compare(k.location, o.location)
-	case k.state != o.state:
-		return cmp.Compare(k.state, o.state)
-	case k.due != o.due:
-		return cmp.Compare(k.due, o.due)
-	}
-	return bytes.Compare(k.id[:], o.id[:])
-}
+// placeQueues are the orders of a location in each state, by deadline; by when they ended, where they have.
+type placeQueues [orderStateEnd]*btree.BTreeG[timeKey]
 
 type referenceKey struct {
 	hash uint64
@@ -98,28 +82,25 @@ type timeKey struct {
 	id ID
 }
 
-type queueCount struct {
-	location uint32
-	state    OrderState
-}
-
 func newOrders() *orders {
-	unlocked := btree.Options{NoLocks: true}
 	return &orders{
-		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), byToken: xsync.NewMapOf[Token, ID](),
-		queue: btree.NewBTreeGOptions(func(a, b queueKey) bool { return a.compare(b) < 0 }, unlocked),
+		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), byToken: make(map[Token]ID),
 		references: btree.NewBTreeGOptions(func(a, b referenceKey) bool {
 			return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.id[:], b.id[:])) < 0
 		}, unlocked),
-		reminders: newTimeTree(unlocked), ended: newTimeTree(unlocked),
-		counts: make(map[queueCount]int), customers: make(map[uint64]int), owners: make(map[string]int),
+		reminders: newTimeTree(), ended: newTimeTree(),
+		customers: make(map[uint64]int), owners: make(map[string]int),
 	}
 }
 
-func newTimeTree(o btree.Options) *btree.BTreeG[timeKey] {
-	return btree.NewBTreeGOptions(func(a, b timeKey) bool {
-		return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.id[:], b.id[:])) < 0
-	}, o)
+var unlocked = btree.Options{NoLocks: true}
+
+func newTimeTree() *btree.BTreeG[timeKey] {
+	return btree.NewBTreeGOptions(timeKey.before, unlocked)
+}
+
+func (k timeKey) before(o timeKey) bool {
+	return k.at < o.at || k.at == o.at && bytes.Compare(k.id[:], o.id[:]) < 0
 }
 
 // get returns an order's entry, or nil.
@@ -133,11 +114,31 @@ func (t *orders) holding(reservation ID) *orderEntry {
 	if t.live.Load() == 0 {
 		return nil
 	}
+	if e := t.get(reservation); e != nil && e.ended == 0 && e.hold == reservation {
+		return e
+	}
 	id, ok := t.byHold.Load(reservation)
 	if !ok {
 		return nil
 	}
 	return t.get(id)
+}
+
+// idFor returns the id of an order that is placed on a reservation: the reservation's own, so that either leads to the other, unless
+// an order has it already that was placed when the reservation's id, chosen by a caller, was that of another one.
+func (t *orders) idFor(reservation ID, now int64) ID {
+	if t.get(reservation) != nil {
+		return newID(now)
+	}
+	return reservation
+}
+
+// withToken returns the id of the order whose tracking page has a token.
+func (t *orders) withToken(token Token) (ID, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id, ok := t.byToken[token]
+	return id, ok
 }
 
 // order returns an order's entry, or nil where there is none, or none any more: one that is past its time is forgotten, swept or not.
@@ -170,38 +171,58 @@ func (t *orders) put(r *record.Order) (digest uint64) {
 	} else {
 		e.digestFact = textFact(e.encoded, e.sequence, factOrder)
 	}
-	old := t.get(e.id)
-	if old != nil {
-		digest -= old.digestFact
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old != nil {
+	// Who finds the reservation live, or looks for its order, finds this one from here on.
+	old, known := t.byID.LoadAndStore(e.id, e)
+	if known {
 		t.unindex(old)
+		digest -= old.digestFact
 	} else {
-		t.byToken.Store(e.token, e.id)
+		t.byToken[e.token] = e.id
 	}
 	t.index(e)
-	// Who finds the reservation live, or looks for its order, finds this one from here on.
-	t.byID.Store(e.id, e)
+	wasLive, isLive := known && old.ended == 0, e.ended == 0
 	switch {
-	case e.ended == 0:
-		t.byHold.Store(e.hold, e.id)
-		if old == nil || old.ended != 0 {
-			t.live.Add(1)
-		}
-	case old != nil && old.ended == 0:
+	case isLive && !wasLive:
+		t.live.Add(1)
+	case wasLive && !isLive:
 		t.live.Add(-1)
 	}
-	if old != nil && old.ended == 0 && (e.ended != 0 || old.hold != e.hold) {
+	if isLive && e.hold != e.id {
+		t.byHold.Store(e.hold, e.id)
+	}
+	if wasLive && old.hold != e.id && (!isLive || old.hold != e.hold) {
 		t.byHold.Delete(old.hold)
 	}
 	return digest + e.digestFact
 }
 
+// queueAt returns the orders of a location in a state, to be changed.
+func (t *orders) queueAt(location uint32, state OrderState) *btree.BTreeG[timeKey] {
+	if missing := int(location) - len(t.queues) + 1; missing > 0 {
+		t.queues = append(t.queues, make([]*placeQueues, missing)...)
+	}
+	if t.queues[location] == nil {
+		t.queues[location] = new(placeQueues)
+	}
+	q := &t.queues[location][state]
+	if *q == nil {
+		*q = newTimeTree()
+	}
+	return *q
+}
+
+// count returns how many orders of a location are in a state.
+func (t *orders) count(location uint32, state OrderState) int {
+	if int(location) >= len(t.queues) || t.queues[location] == nil || t.queues[location][state] == nil {
+		return 0
+	}
+	return t.queues[location][state].Len()
+}
+
 func (t *orders) index(e *orderEntry) {
-	t.queue.Set(queueKey{e.location, e.state, e.due, e.id})
-	t.counts[queueCount{e.location, e.state}]++
+	t.queueAt(e.location, e.state).Load(timeKey{e.due, e.id}) // which is Set, at the end first: most are due after all others
 	if e.reference != 0 {
 		t.references.Set(referenceKey{e.reference, e.id})
 	}
@@ -215,12 +236,13 @@ func (t *orders) index(e *orderEntry) {
 	if e.customer != 0 {
 		t.customers[e.customer]++
 	}
-	t.owners[e.owner]++
+	if e.owner != "" {
+		t.owners[e.owner]++
+	}
 }
 
 func (t *orders) unindex(e *orderEntry) {
-	t.queue.Delete(queueKey{e.location, e.state, e.due, e.id})
-	decrement(t.counts, queueCount{e.location, e.state})
+	t.queueAt(e.location, e.state).Delete(timeKey{e.due, e.id})
 	if e.reference != 0 {
 		t.references.Delete(referenceKey{e.reference, e.id})
 	}
@@ -234,7 +256,9 @@ func (t *orders) unindex(e *orderEntry) {
 	if e.customer != 0 {
 		decrement(t.customers, e.customer)
 	}
-	decrement(t.owners, e.owner)
+	if e.owner != "" {
+		decrement(t.owners, e.owner)
+	}
 }
 
 func decrement[K comparable](counts map[K]int, k K) {
@@ -249,7 +273,7 @@ func (t *orders) at(location uint32) (live int) {
 	defer t.mu.Unlock()
 	for s := Placed; s < orderStateEnd; s++ {
 		if s.Live() {
-			live += t.counts[queueCount{location, s}]
+			live += t.count(location, s)
 		}
 	}
 	return live
@@ -298,7 +322,7 @@ func (t *orders) forget(before int64, keep int) {
 			e := t.get(oldest.id)
 			t.unindex(e)
 			t.byID.Delete(e.id)
-			t.byToken.Delete(e.token)
+			delete(t.byToken, e.token)
 		}
 		t.mu.Unlock()
 	}

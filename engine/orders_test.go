@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +94,77 @@ func lines(l ...engine.OrderQuantity) func(*engine.MoveRequest) {
 
 func twoLines() []engine.Line {
 	return []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 2}, {SKU: "bulb", Location: "lyon", Quantity: 4}}
+}
+
+// An order has the id of the reservation that it is placed on, so that either leads to the other. Where a caller has chosen that id for
+// another reservation since, the next order takes one of its own; and both are found by what holds their units.
+func TestAnOrderHasTheIDOfItsReservation(t *testing.T) {
+	s := openCounter(t)
+	id := engine.ID{15: 1}
+	reserve := func() {
+		t.Helper()
+		if _, err := s.Reserve(&engine.ReserveRequest{ID: id, Lines: twoLines(), ExpiresIn: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func(o *engine.Order) {
+		t.Helper()
+		owned := (*engine.OrderedError)(nil)
+		if _, err := s.Release(&engine.FinishRequest{ID: o.Reservation}); !errors.As(err, &owned) || owned.Order != o.ID {
+			t.Fatalf("what is held for order %x was released: %v", o.ID, err)
+		}
+	}
+	reserve()
+	first := s.order(engine.PlaceOrderRequest{Reservation: id})
+	if first.ID != id {
+		t.Fatalf("on reservation %x, %+v", id, first)
+	}
+	held(&first)
+	s.move(&first, engine.MoveCancel)
+	// The reservation is forgotten, the order is not. What is kept of reservations goes in pieces, so others have to fill this one.
+	for n := range 8001 {
+		if n == 8000 {
+			s.Clock.Advance(25 * time.Hour)
+		}
+		other, err := s.Reserve(&engine.ReserveRequest{Lines: twoLines()[1:], Reference: strings.Repeat("x", engine.ReferenceMax), Key: strconv.Itoa(n)})
+		if err == nil {
+			_, err = s.Release(&engine.FinishRequest{ID: other.ID})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	reserve()
+	second := s.order(engine.PlaceOrderRequest{Reservation: id})
+	if second.ID == id || second.Reservation != id {
+		t.Fatalf("on reservation %x, of which there was an order: %+v", id, second)
+	}
+	for range 2 {
+		held(&second)
+		if o, err := s.Order(first.ID); err != nil || o.State != engine.Cancelled {
+			t.Fatalf("%+v, %v", o, err)
+		}
+		s.Restart()
+	}
+	s.move(&second, engine.MoveReady)
+	s.move(&second, engine.MoveCollect, withCode(second.Code))
+	s.stock("lamp", "lyon", 3, 0)
+	direct := s.order(engine.PlaceOrderRequest{Lines: twoLines()[1:], Payment: engine.OnlinePending})
+	if direct.ID != direct.Reservation {
+		t.Fatalf("%+v", direct)
+	}
+	s.Clock.Advance(30 * 24 * time.Hour)
+	s.Sweep()
+	s.move(&direct, engine.MovePay) // late: what it asked for is held again, by another reservation
+	if direct.ID == direct.Reservation {
+		t.Fatalf("%+v", direct)
+	}
+	held(&direct)
+	s.Restart()
+	held(&direct)
+	if err := s.CheckInvariants(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAnOrderFromClickToCollectedBag(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"onhand/engine/internal/record"
-	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/stock"
 )
 
@@ -93,7 +92,7 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	if r.Reservation != (ID{}) {
 		sequence, err = e.placeOnHold(c, r, hold.resources, &o)
 	} else {
-		sequence, err = e.reserveOnce(c, hold, newID(e.clock.Now()), &o)
+		sequence, err = e.reserveOnce(c, &hold, newID(e.clock.Now()), &o)
 	}
 	var out Order
 	if err == nil {
@@ -105,42 +104,42 @@ func (e *Engine) PlaceOrder(r *PlaceOrderRequest) (Order, error) {
 	return out, e.offer(err, r.Slot, r.Compartment)
 }
 
-func (r *PlaceOrderRequest) check() (hold *ReserveRequest, o once, err error) {
+func (r *PlaceOrderRequest) check() (hold ReserveRequest, o once, err error) {
 	setDefault(&r.Channel, Web)
 	setDefault(&r.Fulfilment, Pickup)
 	setDefault(&r.Payment, PayInStore)
 	setDefault(&r.OnShort, OnShortAsk)
 	if r.Find != nil && r.Location != "" {
-		return nil, o, invalid("location", r.Location, "nothing, as the location is to be found")
+		return hold, o, invalid("location", r.Location, "nothing, as the location is to be found")
 	}
 	if r.Fulfilment == ShipHome && (!r.Slot.IsZero() || r.Compartment != "") {
-		return nil, o, invalid("fulfilment", r.Fulfilment.String(), "one by which it is collected, with a slot or compartment")
+		return hold, o, invalid("fulfilment", r.Fulfilment.String(), "one by which it is collected, with a slot or compartment")
 	}
-	hold = &ReserveRequest{resources: r.resources(), Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, Owner: r.Owner, order: r}
+	hold = ReserveRequest{resources: r.resources(), Lines: r.Lines, Find: r.Find, Channel: r.Channel.String(), Reference: r.Customer.Reference, Owner: r.Owner, order: r}
 	if r.Reservation == (ID{}) {
 		if _, err = hold.check(); err != nil {
-			return nil, o, err
+			return hold, o, err
 		}
 	} else if len(r.Lines) > 0 || r.Find != nil {
-		return nil, o, invalid("reservation", FormatID(r.Reservation), "either a reservation or lines")
+		return hold, o, invalid("reservation", FormatID(r.Reservation), "either a reservation or lines")
 	} else if err = checkResources(hold.resources, false); err != nil {
-		return nil, o, err
+		return hold, o, err
 	}
 	if r.Location != "" {
 		if err = cmp.Or(checkName("location", r.Location), checkNotReserved("location", r.Location)); err != nil {
-			return nil, o, err
+			return hold, o, err
 		}
 	}
 	if r.Fulfilment == ShipHome && r.Payment == PayInStore {
-		return nil, o, invalid("payment", r.Payment.String(), "online_paid or online_pending, as the order is sent to its customer")
+		return hold, o, invalid("payment", r.Payment.String(), "online_paid or online_pending, as the order is sent to its customer")
 	}
 	if r.Fulfilment == PickupAfter && r.Location == "" {
-		return nil, o, invalid("location", "", "the location where the order is to be collected")
+		return hold, o, invalid("location", "", "the location where the order is to be collected")
 	}
 	texts := r.texts()
 	for _, t := range texts {
 		if err = checkText(t.field, t.text, t.most); err != nil {
-			return nil, o, err
+			return hold, o, err
 		}
 	}
 	o, err = keyed(r.Key, func(f *fingerprint) {
@@ -221,15 +220,13 @@ func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, resources []resou
 		return re.Sequence, &OrderedError{re.ID, owner.id}
 	}
 	c.rec.Time, c.rec.Answer = now, o.answer
-	order, err := e.draftOrder(r, re, now)
-	if err != nil {
+	if err := e.draftOrder(c, r, now); err != nil {
 		return re.Sequence, err
 	}
 	if err := e.addResources(c); err != nil {
 		return re.Sequence, err
 	}
-	re.Deadline = order.Deadline
-	c.rec.Kind, c.rec.Order = record.OrderMoved, order
+	c.rec.Kind, c.rec.Order, re.Deadline = record.OrderMoved, &c.order, c.order.Deadline
 	return e.write(c), nil
 }
 
@@ -248,15 +245,20 @@ func (e *Engine) placeOfHold(c *command, r *PlaceOrderRequest) (string, error) {
 	return name, err
 }
 
-// draftOrder makes an order of a reservation, as it will be held, and gives it its deadline. The shards of its lines are locked.
-func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, now int64) (*record.Order, error) {
-	o := &record.Order{
-		ID: newID(now), Reservation: re.ID, State: uint8(Placed), Move: uint8(MovePlace), Placed: now,
+// draftOrder makes c.order an order of the reservation in c.rec, as it will be held, with its deadline. The shards of its lines are
+// locked.
+func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, now int64) error {
+	re, o := &c.rec.Reservation, &c.order
+	var random [len(o.Token) + pickupCodeLength]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	*o = record.Order{
+		ID: e.orders.idFor(re.ID, now), Reservation: re.ID, Token: [len(o.Token)]byte(random[pickupCodeLength:]),
+		State: uint8(Placed), Move: uint8(MovePlace), Placed: now,
 		Channel: uint8(r.Channel), Fulfilment: uint8(r.Fulfilment), OnShort: uint8(r.OnShort),
-		Code: newPickupCode(), Owner: clone(r.Owner), Reference: clone(r.Reference), Notes: clone(r.Notes), PaymentNote: clone(r.PaymentReference),
-		Customer: clonePerson(&r.Customer), Collector: clonePerson(&r.Collector),
+		Code: pickupCode([pickupCodeLength]byte(random[:])), Owner: clone(r.Owner), Reference: clone(r.Reference), Notes: clone(r.Notes),
+		PaymentNote: clone(r.PaymentReference), Customer: clonePerson(&r.Customer), Collector: clonePerson(&r.Collector),
+		Lines: o.Lines[:0], History: o.History[:0],
 	}
-	_, _ = rand.Read(o.Token[:]) // it never fails
 	switch r.Payment {
 	case OnlinePaid:
 		o.Payment = uint8(PaymentPaid)
@@ -268,7 +270,6 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 	if r.Payment != PayInStore {
 		o.Flags |= record.PaidOnline
 	}
-	o.Lines = make([]record.OrderLine, 0, len(re.Lines))
 	for i := range re.Lines {
 		l := &re.Lines[i]
 		if l.Open() > 0 && e.isGoods(l) {
@@ -277,7 +278,7 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 	}
 	p, err := e.placeOfOrder(r, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	o.Location = p.ID
 	r.noteResources(o, p)
@@ -286,13 +287,13 @@ func (e *Engine) draftOrder(r *PlaceOrderRequest, re *reservation.Reservation, n
 		o.Flags |= record.IDRequired
 	}
 	if need := r.lacking(p); need != nil {
-		return nil, invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
+		return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
 	}
 	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
-		return nil, err
+		return err
 	}
-	o.History = []record.OrderStep{{Time: now, Move: uint8(MovePlace), State: uint8(Placed), By: clone(r.By)}}
-	return o, nil
+	o.History = append(o.History, record.OrderStep{Time: now, Move: uint8(MovePlace), State: uint8(Placed), By: clone(r.By)})
+	return nil
 }
 
 // placeOfOrder returns where an order is collected, or sent from.
@@ -373,13 +374,12 @@ const (
 	pickupCodeAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // nothing that looks like something else; 32 of them, so that each byte is fair
 )
 
-func newPickupCode() string {
-	var b [pickupCodeLength]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	for i := range b {
-		b[i] = pickupCodeAlphabet[b[i]%byte(len(pickupCodeAlphabet))]
+// pickupCode makes a code of random bytes.
+func pickupCode(random [pickupCodeLength]byte) string {
+	for i := range random {
+		random[i] = pickupCodeAlphabet[random[i]%byte(len(pickupCodeAlphabet))]
 	}
-	return string(b[:])
+	return string(random[:])
 }
 
 func clone(s string) string { return strings.Clone(s) }

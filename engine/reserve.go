@@ -204,10 +204,10 @@ func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadli
 	re.Channel = append(re.Channel[:0], r.Channel...)
 	re.Reference = append(re.Reference[:0], r.Reference...)
 	if r.order != nil {
-		if c.rec.Order, err = e.draftOrder(r.order, re, now); err != nil {
+		if err = e.draftOrder(c, r.order, now); err != nil {
 			return 0, err
 		}
-		c.rec.Kind, re.Deadline = record.OrderMoved, c.rec.Order.Deadline
+		c.rec.Kind, c.rec.Order, re.Deadline = record.OrderMoved, &c.order, c.order.Deadline
 	}
 	return e.write(c), nil
 }

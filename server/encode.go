@@ -19,6 +19,11 @@ func appendText(dst []byte, name, value string) []byte {
 	return appendString(appendMember(dst, name), value)
 }
 
+// appendWord is appendText for a value with nothing in it that JSON escapes.
+func appendWord(dst []byte, name, value string) []byte {
+	return append(append(append(appendMember(dst, name), '"'), value...), '"')
+}
+
 func appendBool(dst []byte, name string, v bool) []byte {
 	return strconv.AppendBool(appendMember(dst, name), v)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -40,41 +41,56 @@ type personRequest struct {
 	Email     string `json:"email"`
 }
 
-func (r *orderRequest) engine(c *call) (*engine.PlaceOrderRequest, error) {
-	out := &engine.PlaceOrderRequest{
-		Lines: linesOf(r.Lines), Compartment: r.Compartment, IDRequired: r.IDRequired,
+// orderCall is the working memory of a request that places an order, kept for reuse: it is large, and there are many.
+type orderCall struct {
+	in  orderRequest
+	out engine.PlaceOrderRequest
+}
+
+var orderCalls = sync.Pool{New: func() any { return new(orderCall) }}
+
+func (o *orderCall) recycle() {
+	*o = orderCall{out: engine.PlaceOrderRequest{Lines: o.out.Lines[:0]}} // nothing of a customer stays
+	orderCalls.Put(o)
+}
+
+// read fills in the engine's request.
+func (o *orderCall) read(c *call) error {
+	r, out := &o.in, &o.out
+	*out = engine.PlaceOrderRequest{
+		Lines: appendLines(out.Lines[:0], r.Lines), Compartment: r.Compartment, IDRequired: r.IDRequired,
 		Customer: engine.Person(r.Customer), Collector: engine.Person(r.Collector),
 		Reference: r.Reference, Notes: r.Notes, PaymentReference: r.PaymentReference, By: c.by(r.By), Owner: c.principal,
 	}
 	var err error
 	if out.Key, err = c.idempotencyKey(); err != nil {
-		return nil, err
+		return err
 	}
 	if r.Slot != nil {
 		if out.Slot = *r.Slot; out.Slot.IsZero() {
-			return nil, invalidField("slot", out.Slot.Format(time.RFC3339), slotWant)
+			return invalidField("slot", out.Slot.Format(time.RFC3339), slotWant)
 		}
 	}
 	if out.Location, err = given("location", r.Location); err != nil {
-		return nil, err
+		return err
 	}
 	if r.Lines != nil && len(r.Lines) == 0 {
-		return nil, invalidField("lines", "empty", "at least one line, or a reservation instead")
+		return invalidField("lines", "empty", "at least one line, or a reservation instead")
 	}
 	if r.Reservation != nil {
 		if out.Reservation, err = engine.ParseID(*r.Reservation); err != nil {
-			return nil, invalidField("reservation", quoteShort([]byte(*r.Reservation)), "the id of a reservation")
+			return invalidField("reservation", quoteShort([]byte(*r.Reservation)), "the id of a reservation")
 		}
 	}
 	if r.Near != nil {
 		out.Find = new(engine.FindLocation)
 		if out.Find.Near, out.Find.Filter, err = r.findRequest.read(); err != nil {
-			return nil, err
+			return err
 		}
 	} else if field := r.findRequest.given(); field != "" {
-		return nil, invalidField(field, "given", "near beside it")
+		return invalidField(field, "given", "near beside it")
 	}
-	return out, cmp.Or(
+	return cmp.Or(
 		choose(&out.Channel, r.Channel, engine.ParseOrderChannel),
 		choose(&out.Fulfilment, r.Fulfilment, engine.ParseOrderFulfilment),
 		choose(&out.Handover, r.Handover, engine.ParseHandover),
@@ -115,15 +131,15 @@ func (c *call) by(given string) string {
 // postOrder places an order, on a reservation or on lines that are held in the same step. Its answer alone has the pickup code and
 // the address of the tracking page.
 func (s *Server) postOrder(c *call) error {
-	var in orderRequest
-	if err := s.decode(c, &in); err != nil {
+	request := orderCalls.Get().(*orderCall)
+	defer request.recycle()
+	if err := s.decode(c, &request.in); err != nil {
 		return err
 	}
-	request, err := in.engine(c)
-	if err != nil {
+	if err := request.read(c); err != nil {
 		return err
 	}
-	o, err := s.engine.PlaceOrder(request)
+	o, err := s.engine.PlaceOrder(&request.out)
 	if err != nil {
 		return err
 	}
@@ -299,15 +315,15 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
 	dst = append(dst, `","reservation":"`...)
 	dst = append(engine.AppendID(dst, o.Reservation), '"')
 	dst = appendText(dst, "location", o.Location)
-	dst = appendText(dst, "channel", o.Channel.String())
-	dst = appendText(dst, "fulfilment", o.Fulfilment.String())
-	dst = appendText(dst, "handover", o.Handover.String())
-	dst = appendText(dst, "payment", o.Payment.String())
+	dst = appendWord(dst, "channel", o.Channel.String())
+	dst = appendWord(dst, "fulfilment", o.Fulfilment.String())
+	dst = appendWord(dst, "handover", o.Handover.String())
+	dst = appendWord(dst, "payment", o.Payment.String())
 	dst = appendBool(dst, "paid_online", o.PaidOnline)
 	if o.PaymentReference != "" {
 		dst = appendText(dst, "payment_reference", o.PaymentReference)
 	}
-	dst = appendText(dst, "on_short", o.OnShort.String())
+	dst = appendWord(dst, "on_short", o.OnShort.String())
 	dst = appendBool(dst, "id_required", o.IDRequired)
 	if !o.Slot.IsZero() {
 		dst = appendTime(dst, "slot", o.Slot)
@@ -396,8 +412,8 @@ func appendOrderStep(dst []byte, s *engine.OrderStep) []byte {
 	dst = append(dst, `{"sequence":`...)
 	dst = strconv.AppendUint(dst, s.Sequence, 10)
 	dst = appendTime(dst, "time", s.Time)
-	dst = appendText(dst, "move", s.Move.String())
-	dst = appendText(dst, "state", s.State.String())
+	dst = appendWord(dst, "move", s.Move.String())
+	dst = appendWord(dst, "state", s.State.String())
 	if s.By != "" {
 		dst = appendText(dst, "by", s.By)
 	}

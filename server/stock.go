@@ -90,9 +90,12 @@ type lineRequest struct {
 }
 
 func linesOf(in []lineRequest) []engine.Line {
-	lines := make([]engine.Line, len(in))
+	return appendLines(make([]engine.Line, 0, len(in)), in)
+}
+
+func appendLines(lines []engine.Line, in []lineRequest) []engine.Line {
 	for i := range in {
-		lines[i] = engine.Line(in[i])
+		lines = append(lines, engine.Line(in[i]))
 	}
 	return lines
 }

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	// order NAME LINE … | hold=NAME [pay=online_paid|online_pending|in_store] [way=] [at=] [short=ask|transfer|move] [document]
-	// [channel=] [customer=] [reference=] [by=] [key=], order NAME (reads it). The order's reservation goes by the name NAME's.
+	// [channel=] [customer=] [reference=] [by=] [key=], order NAME (reads it). The order's reservation goes by the name NAME's too.
 	commands["order"] = (*script).order
 	// move NAME accept|pick|… [SKU:UNITS[:damaged] …] [code=right|wrong] [document] [recount] [at=] [for=] [reason=] [by=] [key=]
 	commands["move"] = (*script).move

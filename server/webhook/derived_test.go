@@ -190,7 +190,8 @@ func TestACrashLosesNoEventOfAChange(t *testing.T) {
 	h := openHooks(t, dir, e)
 	r.secrets = []Secret{put(t, h, Endpoint{ID: "shop", URL: r.URL}).Secret}
 	numbers := 0 // of events after the first of a change that were waiting when it crashed
-	for n := 0; n < 6 || numbers == 0 && n < 60; n++ { // as many as it takes on a slow machine
+	// As many crashes as it takes, on a slow machine.
+	for n := 0; n < 6 || numbers == 0 && n < 60; n++ {
 		scarce(t, e, 10)
 		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
 		h.saveAll()
