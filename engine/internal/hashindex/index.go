@@ -105,6 +105,24 @@ func (s *Search) Next() uint32 {
 	}
 }
 
+// Replace puts a reference in the place of another, under the same hash, and reports whether that one was there.
+func (x *Index) Replace(hash, old, new uint32) bool {
+	if len(x.slots) == 0 {
+		return false
+	}
+	mask := len(x.slots) - 1
+	want := uint64(hash)<<32 | uint64(old)
+	i := int(hash >> x.shift)
+	for x.slots[i] != want {
+		if x.slots[i] == 0 {
+			return false
+		}
+		i = (i + 1) & mask
+	}
+	x.slots[i] = uint64(hash)<<32 | uint64(new)
+	return true
+}
+
 // Remove takes one entry out and reports whether it was there.
 func (x *Index) Remove(hash, ref uint32) bool {
 	if len(x.slots) == 0 {

@@ -26,9 +26,12 @@ func TestTheZeroIndexIsEmpty(t *testing.T) {
 	if x.Remove(7, 1) {
 		t.Error("something was removed from nothing")
 	}
+	if x.Replace(7, 1, 2) {
+		t.Error("something was replaced in nothing")
+	}
 }
 
-// TestIndexIsAMultimap compares the index with a map of slices through insertions, removals and searches. Hashes are few
+// TestIndexIsAMultimap compares the index with a map of slices through insertions, replacements, removals and searches. Hashes are few
 // and lie close together, at both ends, so that runs collide and wrap around the table's end.
 func TestIndexIsAMultimap(t *testing.T) {
 	hashes := rapid.OneOf(
@@ -63,6 +66,17 @@ func TestIndexIsAMultimap(t *testing.T) {
 				if i >= 0 {
 					model[hash] = slices.Delete(model[hash], i, i+1)
 					entries--
+				}
+			},
+			"replace": func(r *rapid.T) {
+				hash := hashes.Draw(r, "hash")
+				old, new := rapid.Uint32Range(1, 6).Draw(r, "old"), rapid.Uint32Range(1, 6).Draw(r, "new")
+				i := slices.Index(model[hash], old)
+				if got := x.Replace(hash, old, new); got != (i >= 0) {
+					r.Fatalf("replacing (%#x, %d): %v", hash, old, got)
+				}
+				if i >= 0 {
+					model[hash][i] = new
 				}
 			},
 			"find": func(r *rapid.T) {

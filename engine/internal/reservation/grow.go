@@ -4,17 +4,15 @@ package reservation
 // the lists with it, at the cost of its neighbours only; the new ones are put where the reservation's age says.
 func (t *Table) grow(ref uint32, r *Reservation) (grown uint32) {
 	h := t.header(ref)
-	before, added := int(h.lines), len(r.Lines)-int(h.lines)
-	units := h.units + uint32(added)*lineUnits
-	if grown = t.arena.allocate(units); grown == 0 {
+	before, to := int(h.lines), *h
+	to.lines = uint16(len(r.Lines))
+	if grown = t.allocate(&to); grown == 0 {
 		return 0
 	}
 	*t.digestOf(ref) -= t.fact(ref)
-	*t.header(grown) = *h
-	to := t.header(grown)
-	to.lines, to.units = uint16(len(r.Lines)), units
+	*t.header(grown) = to
 	channel, reference := t.text(ref, h)
-	toChannel, toReference := t.text(grown, to)
+	toChannel, toReference := t.text(grown, &to)
 	copy(toChannel, channel)
 	copy(toReference, reference)
 	for i := range before {
@@ -28,22 +26,16 @@ func (t *Table) grow(ref uint32, r *Reservation) (grown uint32) {
 		t.placeInsert(lineRef, h.first)
 	}
 	if len(reference) > 0 {
-		hash := t.referenceHash(reference)
-		t.references[hash>>58].swap(uint32(hash), ref, grown)
+		t.referenceMove(ref, grown, reference)
 	}
 	*t.digestOf(grown) += t.fact(grown)
 	hash := t.hash(h.id)
-	t.ids[hash>>58].swap(uint32(hash), ref, grown)
-	t.arena.release(ref, h.units)
-	return grown
-}
-
-// swap puts a reference in the place of another.
-func (s *stripe) swap(hash, old, new uint32) {
+	s := &t.ids[hash>>58]
 	s.mu.Lock()
-	s.index.Remove(hash, old)
-	s.index.Insert(hash, new)
+	s.index.Replace(uint32(hash), ref, grown)
 	s.mu.Unlock()
+	t.release(ref)
+	return grown
 }
 
 // cellInsertAt inserts a line behind those of reservations that were created after sequence first.

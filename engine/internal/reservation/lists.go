@@ -167,6 +167,90 @@ func (t *Table) placeRemove(ref uint32) {
 	}
 }
 
+// The live reservations with the same reference, in no order that is promised, linked through the blocks. The index has one
+// entry for them all, the first: so it takes as long to insert or remove one however many there are. Guarded by the lock of
+// the reference's stripe, a leaf; reservations of any shard meet here, so only what never changes is read besides the
+// links: id, number of lines, and text.
+
+func (t *Table) referenceStripe(reference []byte) (s *stripe, hash uint32) {
+	h := t.referenceHash(reference)
+	return &t.references[h>>58], uint32(h)
+}
+
+// referenceHead returns the first reservation with a reference, or 0. The caller holds the stripe's lock.
+func (t *Table) referenceHead(s *stripe, hash uint32, reference []byte) uint32 {
+	search := s.index.Find(hash)
+	for ref := search.Next(); ref != 0; ref = search.Next() {
+		if _, have := t.text(ref, t.header(ref)); string(have) == string(reference) {
+			return ref
+		}
+	}
+	return 0
+}
+
+func (t *Table) referenceInsert(ref uint32, reference []byte) {
+	s, hash := t.referenceStripe(reference)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := t.referenceHead(s, hash, reference)
+	*t.links(ref) = links{next: head}
+	if head != 0 {
+		t.links(head).previous = ref
+		s.index.Replace(hash, head, ref)
+	} else {
+		s.index.Insert(hash, ref)
+	}
+}
+
+func (t *Table) referenceRemove(ref uint32, reference []byte) {
+	s, hash := t.referenceStripe(reference)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := t.links(ref)
+	if l.next != 0 {
+		t.links(l.next).previous = l.previous
+	}
+	switch {
+	case l.previous != 0:
+		t.links(l.previous).next = l.next
+	case l.next != 0:
+		s.index.Replace(hash, ref, l.next)
+	default:
+		s.index.Remove(hash, ref)
+	}
+}
+
+// referenceMove gives the copy of a reservation the place that the original has.
+func (t *Table) referenceMove(from, to uint32, reference []byte) {
+	s, hash := t.referenceStripe(reference)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := t.links(from)
+	*t.links(to) = *l
+	if l.next != 0 {
+		t.links(l.next).previous = to
+	}
+	if l.previous != 0 {
+		t.links(l.previous).next = to
+	} else {
+		s.index.Replace(hash, from, to)
+	}
+}
+
+// prefetchReferenceRemoval asks for the memory that referenceRemove will touch.
+func (t *Table) prefetchReferenceRemoval(ref uint32, reference []byte) {
+	s, hash := t.referenceStripe(reference)
+	s.mu.Lock()
+	s.index.Prefetch(hash)
+	l := *t.links(ref)
+	s.mu.Unlock()
+	for _, neighbour := range [...]uint32{l.next, l.previous} {
+		if neighbour != 0 {
+			t.PrefetchLine(neighbour - linkUnits)
+		}
+	}
+}
+
 // Entry names a reservation in a listing.
 type Entry struct {
 	ID    ID

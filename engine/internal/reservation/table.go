@@ -8,8 +8,8 @@
 // can be read together with the reservation it belongs to, whatever other shards that one reaches into. Id, creation
 // and the lines' SKUs and locations never change while the reservation is in the table.
 //
-// The id and reference indexes and the lists by location have leaf locks of their own, taken for a few steps only. The
-// counts by owner are read and written without a lock.
+// The id and reference indexes, with the lists that the latter leads to, and the lists by location have leaf locks of
+// their own, taken for a few steps only. The counts by owner are read and written without a lock.
 package reservation
 
 import (
@@ -65,11 +65,12 @@ type Line struct {
 // Open returns the units of the line that are neither committed nor released.
 func (l *Line) Open() uint32 { return l.Quantity - l.Committed - l.Released }
 
-// In the arena a reservation is one block: a header, its lines, and the text of channel and reference.
+// In the arena a reservation is one block: a header, its lines, and the text of channel and reference. Where it has a
+// reference, its links among those that share it come first. What refers to a reservation refers to its header.
 //
-//	+--------------------+-----------+-----------+--- … ---+---------------------+
-//	| header (64)        | line (48) | line (48) |         | channel, reference  |
-//	+--------------------+-----------+-----------+--- … ---+---------------------+
+//	+-----------+--------------------+-----------+-----------+--- … ---+---------------------+
+//	| links (8) | header (64)        | line (48) | line (48) |         | channel, reference  |
+//	+-----------+--------------------+-----------+-----------+--- … ---+---------------------+
 type header struct {
 	id              ID
 	created         int64
@@ -79,9 +80,13 @@ type header struct {
 	lines           uint16
 	channelLength   uint8
 	referenceLength uint8
-	units           uint32 // size of the block
+	units           uint32 // size of the block, links and all
 	owner           uint32
 }
+
+// links are those of a reservation in the list of the live ones with its reference. They lie before the header and not
+// behind the lines, so that whoever is next to it in the list finds them without reading its header.
+type links struct{ next, previous uint32 }
 
 // line carries the links of the three lists it is in: the live lines of its cell (newest first), of its location
 // (newest first), and of its wheel slot. A link is a reference to a line; the head of a cell or location list is found
@@ -98,6 +103,7 @@ type line struct {
 const (
 	headerUnits = uint32(unsafe.Sizeof(header{})) / unitBytes
 	lineUnits   = uint32(unsafe.Sizeof(line{})) / unitBytes
+	linkUnits   = uint32(unsafe.Sizeof(links{})) / unitBytes
 )
 
 // LinesMax is the most lines a reservation can have: what fits a chunk, rounded down.
@@ -116,7 +122,7 @@ type Table struct {
 	seed    uint64
 
 	ids        [stripes]stripe
-	references [stripes]stripe
+	references [stripes]stripe // of each reference, the first in the list of those that share it
 	wheels     []wheel
 
 	placeLocks [stripes]paddedMutex
@@ -131,8 +137,8 @@ type Cells interface {
 	SwapHead(sku, location, ref uint32) (old uint32)
 }
 
-// stripe is one part of an index; mu is a leaf lock that guards it, and with it the life of the blocks it refers to: a
-// block is freed only after its reference was taken out.
+// stripe is one part of an index; mu is a leaf lock that guards it, and the lists that it leads to, and with them the
+// life of the blocks there: a block is freed only after it was taken out.
 type stripe struct {
 	mu    sync.Mutex
 	index hashindex.Index
@@ -155,6 +161,33 @@ func New(shards int, shardOf func(sku uint32) int, cells Cells) *Table {
 
 func (t *Table) header(ref uint32) *header { return (*header)(t.arena.at(ref)) }
 func (t *Table) line(ref uint32) *line     { return (*line)(t.arena.at(ref)) }
+
+// links returns the links of a reservation that has a reference.
+func (t *Table) links(ref uint32) *links { return (*links)(t.arena.at(ref - linkUnits)) }
+
+// linkUnits returns how many units lie before the header.
+func (h *header) linkUnits() uint32 {
+	if h.referenceLength > 0 {
+		return linkUnits
+	}
+	return 0
+}
+
+// allocate returns where a reservation with the header h is to lie, or 0 where there is no memory left for it. It sets the
+// size in h; the lengths are set by the caller.
+func (t *Table) allocate(h *header) (ref uint32) {
+	textUnits := (uint32(h.channelLength) + uint32(h.referenceLength) + unitBytes - 1) / unitBytes
+	h.units = h.linkUnits() + headerUnits + uint32(h.lines)*lineUnits + textUnits
+	if ref = t.arena.allocate(h.units); ref != 0 {
+		ref += h.linkUnits()
+	}
+	return ref
+}
+
+func (t *Table) release(ref uint32) {
+	h := t.header(ref)
+	t.arena.release(ref-h.linkUnits(), h.units)
+}
 
 func lineOf(ref uint32, number int) uint32 { return ref + headerUnits + uint32(number)*lineUnits }
 
@@ -249,8 +282,9 @@ func (t *Table) PrefetchReservation(id ID) {
 func (t *Table) PrefetchRemoval(ref uint32, cell func(sku, location uint32)) {
 	h := t.header(ref)
 	t.PrefetchID(h.id)
-	_, reference := t.text(ref, h)
-	t.PrefetchReference(reference)
+	if _, reference := t.text(ref, h); len(reference) > 0 {
+		t.prefetchReferenceRemoval(ref, reference)
+	}
 	for i := range int(h.lines) {
 		l := t.line(lineOf(ref, i))
 		cell(l.sku, l.location)
@@ -296,12 +330,8 @@ func (t *Table) FindReference(dst []ID, reference []byte) []ID {
 	s := &t.references[h>>58]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	search := s.index.Find(uint32(h))
-	for ref := search.Next(); ref != 0; ref = search.Next() {
-		h := t.header(ref)
-		if _, have := t.text(ref, h); string(have) == string(reference) {
-			dst = append(dst, h.id)
-		}
+	for ref := t.referenceHead(s, uint32(h), reference); ref != 0; ref = t.links(ref).next {
+		dst = append(dst, t.header(ref).id)
 	}
 	return dst
 }
@@ -312,11 +342,8 @@ func (t *Table) CountReference(reference []byte) (n int64) {
 	s := &t.references[h>>58]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	search := s.index.Find(uint32(h))
-	for ref := search.Next(); ref != 0; ref = search.Next() {
-		if _, have := t.text(ref, t.header(ref)); string(have) == string(reference) {
-			n++
-		}
+	for ref := t.referenceHead(s, uint32(h), reference); ref != 0; ref = t.links(ref).next {
+		n++
 	}
 	return n
 }
@@ -339,19 +366,17 @@ func (t *Table) Load(r *Reservation) bool {
 }
 
 func (t *Table) insert(r *Reservation, placeInsert func(ref uint32, first uint64)) bool {
-	textUnits := uint32(len(r.Channel)+len(r.Reference)+unitBytes-1) / unitBytes
-	units := headerUnits + uint32(len(r.Lines))*lineUnits + textUnits
-	ref := t.arena.allocate(units)
+	h := header{
+		id: r.ID, created: r.Created, deadline: r.Deadline, first: r.First, sequence: r.Sequence,
+		lines: uint16(len(r.Lines)), channelLength: uint8(len(r.Channel)), referenceLength: uint8(len(r.Reference)),
+		owner: r.Owner,
+	}
+	ref := t.allocate(&h)
 	if ref == 0 {
 		return false
 	}
-	h := t.header(ref)
-	*h = header{
-		id: r.ID, created: r.Created, deadline: r.Deadline, first: r.First, sequence: r.Sequence,
-		lines: uint16(len(r.Lines)), channelLength: uint8(len(r.Channel)), referenceLength: uint8(len(r.Reference)),
-		units: units, owner: r.Owner,
-	}
-	channel, reference := t.text(ref, h)
+	*t.header(ref) = h
+	channel, reference := t.text(ref, &h)
 	copy(channel, r.Channel)
 	copy(reference, r.Reference)
 	for i := range r.Lines {
@@ -368,11 +393,7 @@ func (t *Table) insert(r *Reservation, placeInsert func(ref uint32, first uint64
 		placeInsert(lineOf(ref, i), r.First)
 	}
 	if len(r.Reference) > 0 {
-		hash := t.referenceHash(r.Reference)
-		s := &t.references[hash>>58]
-		s.mu.Lock()
-		s.index.Insert(uint32(hash), ref)
-		s.mu.Unlock()
+		t.referenceInsert(ref, r.Reference)
 	}
 	if r.Owner != 0 {
 		t.owners.At(r.Owner).Add(1)
@@ -396,11 +417,7 @@ func (t *Table) Remove(ref uint32) {
 	s.index.Remove(uint32(hash), ref)
 	s.mu.Unlock()
 	if _, reference := t.text(ref, h); len(reference) > 0 {
-		hash := t.referenceHash(reference)
-		s := &t.references[hash>>58]
-		s.mu.Lock()
-		s.index.Remove(uint32(hash), ref)
-		s.mu.Unlock()
+		t.referenceRemove(ref, reference)
 	}
 	if h.owner != 0 {
 		t.owners.At(h.owner).Add(-1)
@@ -412,7 +429,7 @@ func (t *Table) Remove(ref uint32) {
 		t.wheelRemove(&t.wheels[t.shardOf(t.line(lineRef).sku)], lineRef)
 		t.placeRemove(lineRef)
 	}
-	t.arena.release(ref, h.units)
+	t.release(ref)
 }
 
 // Update writes the deadline, sequence and lines of r, which is the same reservation further on in its life: it has the lines it

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -65,6 +66,35 @@ func spans() *rapid.Generator[int64] {
 	)
 }
 
+// modelSeed makes references hash alike in every run, so that twins can be looked for.
+const modelSeed = 7
+
+// twins returns two references with one hash, as far as the index looks at it: stripe and 32 bits.
+var twins = sync.OnceValue(func() (two [2]string) {
+	t := &Table{seed: modelSeed}
+	seen := make(map[uint64]int)
+	for n := 0; ; n++ {
+		h := t.referenceHash([]byte(strconv.Itoa(n)))
+		h = h>>58<<32 | uint64(uint32(h))
+		if other, ok := seen[h]; ok {
+			return [2]string{strconv.Itoa(other), strconv.Itoa(n)}
+		}
+		seen[h] = n
+	}
+})
+
+func references() []string {
+	two := twins()
+	return []string{"", "a", "b", "order-12345678", "order-12345679", two[0], two[1]}
+}
+
+// newModelTable is newTable with the seed of the model's references.
+func newModelTable() (*Table, *heads) {
+	t, h := newTable()
+	t.seed = modelSeed
+	return t, h
+}
+
 // model is what a Table should be: the reservations in the order in which they came.
 type model struct {
 	live []*Reservation
@@ -85,7 +115,7 @@ func (m *model) draw(r *rapid.T) *Reservation {
 	}
 	re.Deadline = m.now + spans().Draw(r, "deadline")
 	re.Channel = []byte(rapid.SampledFrom([]string{"", "web", "app"}).Draw(r, "channel"))
-	re.Reference = []byte(rapid.SampledFrom([]string{"", "a", "b", "order-12345678", "order-12345679"}).Draw(r, "reference"))
+	re.Reference = []byte(rapid.SampledFrom(references()).Draw(r, "reference"))
 	re.Owner = rapid.SampledFrom([]uint32{0, 1, 2, 5000}).Draw(r, "owner")
 	cells := rapid.SliceOfNDistinct(rapid.IntRange(0, 23), 1, 5, rapid.ID[int]).Draw(r, "cells")
 	for _, cell := range cells {
@@ -155,7 +185,8 @@ func (m *model) check(r *rapid.T, t *Table, h *heads) {
 }
 
 func (m *model) checkReferences(r *rapid.T, t *Table) {
-	for _, reference := range []string{"", "a", "b", "order-12345678", "order-12345679", "nobody's"} {
+	var entries int
+	for _, reference := range append(references(), "nobody's") {
 		var want []ID
 		for _, re := range m.live {
 			if reference != "" && string(re.Reference) == reference {
@@ -175,6 +206,16 @@ func (m *model) checkReferences(r *rapid.T, t *Table) {
 		if n := t.CountReference([]byte(reference)); n != int64(len(want)) {
 			r.Fatalf("%d are counted with reference %q, want %d", n, reference, len(want))
 		}
+		if len(want) > 0 {
+			entries++
+		}
+	}
+	// However many share a reference, one of them is in the index: that is why they cost no more than others.
+	for i := range t.references {
+		entries -= t.references[i].index.Len()
+	}
+	if entries != 0 {
+		r.Fatalf("the index has %d entries more than there are references", -entries)
 	}
 	owners := make(map[uint32]int64)
 	for _, re := range m.live {
@@ -324,7 +365,7 @@ func (m *model) checkDue(r *rapid.T, t *Table, shard int) {
 // TestTableIsATable compares the table with a list of reservations, through their whole lives, over months.
 func TestTableIsATable(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		table, h := newTable()
+		table, h := newModelTable()
 		m := &model{now: start, next: 1}
 		insert := func(r *rapid.T, re *Reservation) {
 			if !table.Insert(re) {
@@ -334,6 +375,14 @@ func TestTableIsATable(t *testing.T) {
 		}
 		r.Repeat(map[string]func(*rapid.T){
 			"insert": func(r *rapid.T) { insert(r, m.draw(r)) },
+			"insert many with one reference": func(r *rapid.T) {
+				reference := []byte(rapid.SampledFrom(references()).Draw(r, "of all"))
+				for range rapid.IntRange(2, 8).Draw(r, "how many") {
+					re := m.draw(r)
+					re.Reference = reference
+					insert(r, re)
+				}
+			},
 			// Commands on different shards come to a location a little out of order.
 			"insert out of order": func(r *rapid.T) {
 				var some []*Reservation
@@ -419,7 +468,7 @@ func TestTableIsATable(t *testing.T) {
 			"load": func(r *rapid.T) {
 				// A checkpoint holds them in any order. What is read back is the same but for the order within a cell, which is
 				// that of the sequences.
-				loaded, lh := newTable()
+				loaded, lh := newModelTable()
 				slices.SortFunc(m.live, func(a, b *Reservation) int { return int(int64(a.First) - int64(b.First)) })
 				for _, re := range rapid.Permutation(m.live).Draw(r, "order") {
 					if !loaded.Load(re) {
@@ -553,9 +602,11 @@ func TestChurnTakesNoMoreMemory(t *testing.T) {
 }
 
 // TestManyShardsAtOnce has a goroutine work on each shard, and on pairs of them, while others read by id, reference and
-// location, which takes no shard's lock. Meant for the race detector; the table is whole in the end.
+// location, which takes no shard's lock. What shares a reference lies in all of the shards. Meant for the race detector;
+// the table is whole in the end.
 func TestManyShardsAtOnce(t *testing.T) {
-	table, h := newTable()
+	table, h := newModelTable()
+	shared := append(references(), "order", "order", "order")
 	var locks [testShards]sync.Mutex
 	var sequence, ids uint64
 	var mu sync.Mutex // guards the two, and live
@@ -584,8 +635,12 @@ func TestManyShardsAtOnce(t *testing.T) {
 						})
 					}
 				}
-				for _, id := range table.FindReference(nil, []byte("order")) {
-					table.PrefetchID(id)
+				for _, reference := range shared {
+					for _, id := range table.FindReference(nil, []byte(reference)) {
+						table.PrefetchID(id)
+					}
+					table.CountReference([]byte(reference))
+					table.PrefetchReference([]byte(reference))
 				}
 				table.Stats()
 				for shard := range testShards {
@@ -602,7 +657,6 @@ func TestManyShardsAtOnce(t *testing.T) {
 				if len(own) > 40 {
 					i := r.IntN(len(own))
 					id := own[i]
-					own = slices.Delete(own, i, i+1)
 					var shards [testShards]bool
 					table.Find(id, func(shard int) { shards[shard] = true })
 					for shard, in := range shards {
@@ -610,10 +664,23 @@ func TestManyShardsAtOnce(t *testing.T) {
 							locks[shard].Lock()
 						}
 					}
-					table.Remove(table.Find(id, nil))
+					ref := table.Find(id, nil)
 					mu.Lock()
-					delete(live, id)
+					re := live[id]
 					mu.Unlock()
+					// Some move to a larger block, with a line more.
+					l := Line{SKU: re.Lines[0].SKU, Location: r.Uint32N(3), Quantity: 1}
+					if r.IntN(2) == 0 && !slices.Contains(re.Lines, l) {
+						re.Lines = append(re.Lines, l)
+						table.Update(ref, re)
+					} else {
+						own = slices.Delete(own, i, i+1)
+						table.PrefetchRemoval(ref, func(_, _ uint32) {})
+						table.Remove(ref)
+						mu.Lock()
+						delete(live, id)
+						mu.Unlock()
+					}
 					for shard, in := range shards {
 						if in {
 							locks[shard].Unlock()
@@ -621,7 +688,7 @@ func TestManyShardsAtOnce(t *testing.T) {
 					}
 					continue
 				}
-				re := &Reservation{State: Held, Created: start, Deadline: start + r.Int64N(int64(time.Hour)), Reference: []byte("order")}
+				re := &Reservation{State: Held, Created: start, Deadline: start + r.Int64N(int64(time.Hour)), Reference: []byte(shared[r.IntN(len(shared))])}
 				var shards [testShards]bool
 				for range 1 + r.IntN(2) {
 					l := Line{SKU: 1 + r.Uint32N(8), Location: r.Uint32N(3), Quantity: 1}
@@ -655,6 +722,20 @@ func TestManyShardsAtOnce(t *testing.T) {
 	writers.Wait()
 	close(stop)
 	readers.Wait()
+	sharing := make(map[string][]ID)
+	for id, re := range live {
+		if len(re.Reference) > 0 {
+			sharing[string(re.Reference)] = append(sharing[string(re.Reference)], id)
+		}
+	}
+	for _, reference := range shared {
+		want, got := sharing[reference], table.FindReference(nil, []byte(reference))
+		sortIDs(want)
+		sortIDs(got)
+		if !slices.Equal(got, want) || table.CountReference([]byte(reference)) != int64(len(want)) {
+			t.Errorf("with reference %q: %x, want %x", reference, got, want)
+		}
+	}
 	var got Reservation
 	for id, want := range live {
 		ref := table.Find(id, nil)
@@ -691,6 +772,40 @@ func BenchmarkHold(b *testing.B) {
 			st := t.Stats()
 			used := st.Bytes - int64(testShards)*int64(levels*slotsPerLevel+1)*4
 			b.ReportMetric(float64(used)/float64(st.Live), "bytes/hold")
+		})
+	}
+}
+
+// BenchmarkSharedReference removes one of 100,000 live holds and inserts another with its reference, where so many share one:
+// each may cost what it does where none is shared.
+func BenchmarkSharedReference(b *testing.B) {
+	const live = 100_000
+	for _, shared := range []int{1, 1000, live} {
+		b.Run(fmt.Sprint("shared=", shared), func(b *testing.B) {
+			t := New(testShards, testShardOf, &flat{})
+			r := rand.New(rand.NewPCG(1, 1))
+			re := Reservation{State: Held, Created: start, Lines: make([]Line, 1)}
+			insert := func(reference int) (id ID) {
+				re.First++
+				re.Sequence = re.First
+				binary.LittleEndian.PutUint64(re.ID[:], re.First*0x9E3779B97F4A7C15)
+				re.Deadline = start + int64(re.First%900)*int64(time.Second)
+				re.Reference = fmt.Appendf(re.Reference[:0], "customer-%06d", reference)
+				re.Lines[0] = Line{SKU: uint32(re.First)%flatSKUs + 1, Location: 1, Quantity: 1}
+				if !t.Insert(&re) {
+					b.Fatal("there is no room")
+				}
+				return re.ID
+			}
+			var ids [live]ID
+			for i := range ids {
+				ids[i] = insert(i / shared)
+			}
+			for b.Loop() {
+				i := r.IntN(live)
+				t.Remove(t.Find(ids[i], nil))
+				ids[i] = insert(i / shared)
+			}
 		})
 	}
 }
