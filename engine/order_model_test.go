@@ -396,9 +396,6 @@ func (o *naiveOrder) most(sku string, m engine.OrderMove) (units int64) {
 }
 
 func (p *orderPair) move(t *rapid.T, r *engine.MoveRequest) {
-	if r.Move == engine.MoveShort {
-		p.sweep() // it looks at other stores, where what is due may still be held
-	}
 	still := !p.unswept
 	if still && p.reminderDue() {
 		p.db.Remind()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"onhand/engine"
 )
@@ -143,6 +144,28 @@ func TestAnOrderMovesToWhereItHoldsSomeOfItAlready(t *testing.T) {
 	s.move(&o, engine.MoveReady)
 	s.move(&o, engine.MoveCollect, withCode(o.Code))
 	s.stock("bulb", "nice", 0, 0)
+}
+
+// TestWhatIsShortIsFoundWhereAHoldIsDue: units are free from the deadline of who held them on, whether or not a sweeper has been there.
+func TestWhatIsShortIsFoundWhereAHoldIsDue(t *testing.T) {
+	for _, how := range []engine.OnShort{engine.OnShortMove, engine.OnShortTransfer} {
+		s := openCounter(t)
+		for _, at := range []string{"lyon", "nice"} {
+			position := near(at).Position
+			put(t, s.DB, engine.Location{ID: at}, engine.LocationDetails{Position: &position})
+		}
+		o := s.order(engine.PlaceOrderRequest{Lines: []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 1}}, OnShort: how})
+		s.move(&o, engine.MovePick)
+		if _, err := s.Reserve(&engine.ReserveRequest{Lines: []engine.Line{{SKU: "lamp", Location: "nice", Quantity: 2}}, ExpiresIn: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(time.Minute)
+		s.move(&o, engine.MoveShort, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 1}))
+		if o.Move != engine.MoveReroute {
+			t.Fatalf("%s: %+v", how, o)
+		}
+		s.stock("lamp", "nice", 2, 1)
+	}
 }
 
 // TestTwoTransfersBringTheSameSKU: what the one loses is not taken off what the other brings.

@@ -71,12 +71,9 @@ func (w *orderWork) owner() uint32 {
 	return id
 }
 
-// freeForOrder ends what is due in the shards of an expired order that is about to be paid, so that its units are there if they can
-// be. It is called without locks.
+// freeForOrder ends what is due in the shards of an order that is about to hold units which it does not hold yet, so that they are
+// there if they can be. It is called without locks.
 func (e *Engine) freeForOrder(c *command, o *record.Order) error {
-	if OrderState(o.State) != OrderExpired {
-		return nil
-	}
 	defer func() { c.locks = stock.LockSet{} }()
 	for i := range o.Lines {
 		if err := e.endDueIn(c, stock.ShardOf(o.Lines[i].SKU)); err != nil {

@@ -116,7 +116,13 @@ func (e *Engine) prepareMove(c *command, r *MoveRequest, o *record.Order) error 
 	c.lines = c.lines[:0]
 	switch r.Move {
 	case MovePay:
-		return e.freeForOrder(c, o)
+		if OrderState(o.State) == OrderExpired { // which takes its units anew, if they are all there
+			return e.freeForOrder(c, o)
+		}
+	case MoveShort:
+		if OnShort(o.OnShort) != OnShortAsk { // what is missing is looked for elsewhere
+			return e.freeForOrder(c, o)
+		}
 	case MoveReschedule:
 		slot := resource{kind: slotResource, slot: r.Slot}
 		c.locks = stock.LockSet{}
