@@ -60,7 +60,7 @@ func (e *Engine) applyState(sequence uint64, r *record.Record, m mode) {
 		e.applyReservation(r, m)
 	}
 	if r.Order != nil {
-		e.applyOrder(sequence, r.Order)
+		e.applyOrder(sequence, r)
 	}
 	switch r.Kind {
 	case record.SKUSet:

@@ -183,3 +183,8 @@ func (e *Engine) HeldRecord(id ID) (r reservation.Reservation) {
 	e.reservations.Read(e.reservations.Find(id, nil), &r)
 	return r
 }
+
+// PickListOf is PickList for fewer orders.
+func (e *Engine) PickListOf(location string, most int) ([]PickLine, bool, error) {
+	return e.pickList(location, most)
+}

@@ -60,6 +60,7 @@ func (e *Engine) readCheckpoint(from io.Reader) (*checkpointImage, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.restoreSends(l.elsewhere)
 	d := record.NewDecoder(trailer)
 	image.end = d.Uvarint()
 	image.digest = d.Uint64()
@@ -103,6 +104,8 @@ type loader struct {
 	work   sync.WaitGroup
 	mu     sync.Mutex
 	err    error // the first, under mu
+
+	elsewhere []ID // orders of which units may be held elsewhere than where they are collected
 }
 
 func newLoader(e *Engine) *loader {
@@ -190,7 +193,7 @@ func (l *loader) install(kind byte, data []byte) error {
 		var r record.Record
 		return eachEntry(d, func(entry []byte) error { return l.e.answers.restore(entry, &r) })
 	case chunkOrders:
-		return eachEntry(d, l.e.restoreOrder)
+		return eachEntry(d, l.order)
 	case chunkImports:
 		return eachEntry(d, l.e.imports.restore)
 	case chunkThresholds:
@@ -226,6 +229,14 @@ func eachEntry(d *record.Decoder, f func(entry []byte) error) error {
 		}
 	}
 	return d.End()
+}
+
+func (l *loader) order(encoded []byte) error {
+	id, elsewhere, err := l.e.restoreOrder(encoded)
+	if elsewhere {
+		l.elsewhere = append(l.elsewhere, id)
+	}
+	return err
 }
 
 func (l *loader) row(d *record.Decoder) {

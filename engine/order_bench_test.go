@@ -114,6 +114,23 @@ func BenchmarkQueue(b *testing.B) {
 	}
 }
 
+// BenchmarkPickList makes the pick list of a store with 100,000 live orders, half of them to be picked, and of one of 1,565 stores that
+// have as many between them.
+func BenchmarkPickList(b *testing.B) {
+	for _, stores := range []int{1, 1565} {
+		b.Run(fmt.Sprint("stores=", stores), func(b *testing.B) {
+			c, _ := ordered(b, stores, 100_000)
+			r := rand.New(rand.NewPCG(1, 7))
+			b.ReportAllocs()
+			for b.Loop() {
+				if lines, _, err := c.engine.PickList(c.locations[r.IntN(stores)]); err != nil || len(lines) == 0 {
+					b.Fatal(lines, err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkMoveOrder makes durable moves from 64 callers: each takes an order from placed to ready and has it collected.
 func BenchmarkMoveOrder(b *testing.B) {
 	c := newCatalogue(b, 2000, 100, 1_000_000_000)

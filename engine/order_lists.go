@@ -1,14 +1,12 @@
 package engine
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 
 	"github.com/tidwall/btree"
 
 	"onhand/engine/internal/record"
-	"onhand/engine/internal/reservation"
 )
 
 // OrderFilter says which orders to list. Empty fields ask for all.
@@ -97,7 +95,7 @@ func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limi
 		last = uint32(len(t.queues))
 	}
 	for at := max(first, after.location); at <= last; at++ {
-		keys := t.pageAt(at, states, after, limit-len(ids))
+		keys := t.pageAt(at, states, after, limit-len(ids), t.queues)
 		for _, k := range keys {
 			ids = append(ids, k.id)
 		}
@@ -109,30 +107,29 @@ func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limi
 	return ids, OrderCursor{}
 }
 
-// pageAt returns the next orders of one location. Of the heads of its queues the first is the next, so that no more of them is read,
-// while others wait for it, than the page needs.
-func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int) []timeKey {
-	if int(place) >= len(t.queues) || t.queues[place] == nil {
-		return nil
-	}
-	runs := make([]queueRun, 0, len(states)) // not released: the trees have no locks that iterators would hold
-	for _, s := range states {
-		q := t.queues[place][s]
-		if q == nil {
-			continue
-		}
-		from := timeKey{}
-		if after.more && after.location == place {
-			from = timeKey{after.due, after.id}
-		}
-		r := queueRun{iter: q.Iter()}
-		more := r.iter.Seek(from)
-		if more && after.more && r.iter.Item() == from { // the cursor's own is the last of the page before
-			more = r.iter.Next()
-		}
-		if more {
-			r.head = r.iter.Item()
-			runs = append(runs, r)
+// pageAt returns the next orders of one location, merged from some queues. Of their heads the first is the next, so that no more of
+// them is read, while others wait for it, than the page needs.
+func (t *orders) pageAt(place uint32, states []OrderState, after OrderCursor, limit int, queues ...orderQueues) []timeKey {
+	runs := make([]queueRun, 0, len(states)*len(queues)) // not released: the trees have no locks that iterators would hold
+	for _, all := range queues {
+		for _, s := range states {
+			q := all.find(place, s)
+			if q == nil {
+				continue
+			}
+			from := timeKey{}
+			if after.more && after.location == place {
+				from = timeKey{after.due, after.id}
+			}
+			r := queueRun{iter: q.Iter()}
+			more := r.iter.Seek(from)
+			if more && after.more && r.iter.Item() == from { // the cursor's own is the last of the page before
+				more = r.iter.Next()
+			}
+			if more {
+				r.head = r.iter.Item()
+				runs = append(runs, r)
+			}
 		}
 	}
 	keys := make([]timeKey, 0, limit)
@@ -207,83 +204,10 @@ func (e *Engine) OrderCounts(location string) (map[OrderState]int, error) {
 	out := make(map[OrderState]int)
 	e.orders.mu.Lock()
 	for s := Placed; s < orderStateEnd; s++ {
-		out[s] = e.orders.count(place, s)
+		out[s] = e.orders.queues.count(place, s)
 	}
 	e.orders.mu.Unlock()
 	return out, e.settle(basis)
-}
-
-// PickLine is what the staff of a location is to fetch of a SKU.
-type PickLine struct {
-	SKU      string
-	Title    string // if it has one
-	Quantity int64
-	// Send is how much of it is for orders that are collected elsewhere.
-	Send int64
-	// Orders are those it is for, by deadline.
-	Orders []ID
-}
-
-// PickListMax is the most reservations that a pick list looks at.
-const PickListMax = 10_000
-
-// PickList merges, by SKU, what is held at a location for orders that are accepted or being picked. It reports whether it has it
-// all: more than PickListMax reservations are not looked at.
-func (e *Engine) PickList(location string) (lines []PickLine, whole bool, err error) {
-	place, known := e.lookupLocation(location)
-	if !known {
-		return nil, false, e.unknownLocation(location)
-	}
-	basis := e.log.Appended()
-	entries := e.reservations.Place(nil, place, 1<<64-1, false, PickListMax+1)
-	whole = len(entries) <= PickListMax
-	c := newCommand()
-	defer c.recycle()
-	type wanted struct {
-		entry *orderEntry
-		lines []reservation.Line
-	}
-	var orders []wanted
-	for _, r := range entries[:min(len(entries), PickListMax)] {
-		entry := e.orders.holding(r.ID)
-		if entry == nil || entry.state != Accepted && entry.state != Picking && entry.state != OrderShort {
-			continue
-		}
-		c.rec.Reset()
-		if err := e.readReservation(c, r.ID); err != nil || c.rec.Reservation.State != reservation.Held {
-			continue // ended in between
-		}
-		orders = append(orders, wanted{entry, slices.Clone(c.rec.Reservation.Lines)})
-	}
-	slices.SortStableFunc(orders, func(a, b wanted) int { return cmp.Compare(a.entry.due, b.entry.due) })
-	index := make(map[uint32]int)
-	for _, o := range orders {
-		for i := range o.lines {
-			l := &o.lines[i]
-			if l.Location != place || l.Open() == 0 || !e.isGoods(l) {
-				continue
-			}
-			at, have := index[l.SKU]
-			if !have {
-				at = len(lines)
-				index[l.SKU] = at
-				lines = append(lines, PickLine{SKU: e.skus.Name(l.SKU)})
-				if s := e.settingsOf(l.SKU); s != nil {
-					lines[at].Title = s.Title
-				}
-			}
-			p := &lines[at]
-			p.Quantity += int64(l.Open())
-			if o.entry.location != place {
-				p.Send += int64(l.Open())
-			}
-			if n := len(p.Orders); n == 0 || p.Orders[n-1] != o.entry.id {
-				p.Orders = append(p.Orders, o.entry.id)
-			}
-		}
-	}
-	slices.SortFunc(lines, func(a, b PickLine) int { return cmp.Compare(a.SKU, b.SKU) })
-	return lines, whole, e.settle(basis)
 }
 
 // eachLiveOrder calls f with every order that is live, as of some moment during the call.

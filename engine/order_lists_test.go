@@ -21,7 +21,7 @@ func TestQueuePages(t *testing.T) {
 		var all []queued
 		for range r.IntN(60) {
 			k := queued{uint32(1 + r.IntN(3)), OrderState(1 + r.IntN(int(orderStateEnd)-1)), timeKey{int64(r.IntN(20)), newID(0)}}
-			orders.queueAt(k.location, k.state).Load(k.timeKey)
+			orders.queues.at(k.location, k.state).Load(k.timeKey)
 			all = append(all, k)
 		}
 		var states []OrderState

@@ -525,10 +525,11 @@ func (p *orderPair) check(t *rapid.T) {
 		same(t, fmt.Sprint(name), engineCellText(&cell), p.model.cellText(name))
 	}
 	counts := map[string]map[engine.OrderState]int{}
-	pick := map[string]map[string]int64{}
+	type fetched struct{ all, sent int64 }
+	pick := map[string]map[string]fetched{}
 	live := []engine.ID{}
 	for _, at := range []string{"lyon", "nice", "depot"} {
-		counts[at], pick[at] = map[engine.OrderState]int{}, map[string]int64{}
+		counts[at], pick[at] = map[engine.OrderState]int{}, map[string]fetched{}
 	}
 	for _, id := range p.model.order {
 		o := p.model.orders[id]
@@ -555,7 +556,12 @@ func (p *orderPair) check(t *rapid.T) {
 		}
 		for _, l := range p.model.holds[o.hold].lines {
 			if l.Held > 0 && slices.Contains([]engine.OrderState{engine.Accepted, engine.Picking, engine.OrderShort}, o.state) {
-				pick[l.Location][l.SKU] += l.Held
+				f := pick[l.Location][l.SKU]
+				f.all += l.Held
+				if l.Location != o.location {
+					f.sent += l.Held
+				}
+				pick[l.Location][l.SKU] = f
 			}
 		}
 	}
@@ -588,7 +594,8 @@ func (p *orderPair) check(t *rapid.T) {
 			t.Fatalf("pick list of %s: %+v, %v; should be %v", at, fetch, err, pick[at])
 		}
 		for _, l := range fetch {
-			if l.Quantity != pick[at][l.SKU] {
+			due := func(a, b engine.ID) int { return p.model.orders[a].deadline.Compare(p.model.orders[b].deadline) }
+			if (fetched{l.Quantity, l.Send}) != pick[at][l.SKU] || !slices.IsSortedFunc(l.Orders, due) {
 				t.Fatalf("pick list of %s: %+v; should be %v", at, fetch, pick[at])
 			}
 		}

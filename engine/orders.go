@@ -29,7 +29,8 @@ type orders struct {
 	// mu guards what follows. It is a leaf.
 	mu         sync.Mutex
 	byToken    map[Token]ID
-	queues     []*placeQueues // by location
+	queues     orderQueues // of where they are collected
+	sends      orderQueues // of where units are held that are collected elsewhere
 	references *btree.BTreeG[referenceKey]
 	reminders  *btree.BTreeG[timeKey]
 	ended      *btree.BTreeG[timeKey]
@@ -67,10 +68,45 @@ type orderEntry struct {
 	owner      string
 	encoded    []byte
 	digestFact uint64
+	elsewhere  *[]uint32 // where units of it are held, other than location; nil = nowhere, as with most, which pay 8 bytes for it
 }
 
 // placeQueues are the orders of a location in each state, by deadline; by when they ended, where they have.
 type placeQueues [orderStateEnd]*btree.BTreeG[timeKey]
+
+// orderQueues are those of all locations.
+type orderQueues []*placeQueues
+
+// at returns the queue of a location and a state, to be changed.
+func (q *orderQueues) at(location uint32, state OrderState) *btree.BTreeG[timeKey] {
+	if missing := int(location) - len(*q) + 1; missing > 0 {
+		*q = append(*q, make(orderQueues, missing)...)
+	}
+	if (*q)[location] == nil {
+		(*q)[location] = new(placeQueues)
+	}
+	tree := &(*q)[location][state]
+	if *tree == nil {
+		*tree = newTimeTree()
+	}
+	return *tree
+}
+
+// find returns the queue of a location and a state, or nil where no order ever was in it.
+func (q orderQueues) find(location uint32, state OrderState) *btree.BTreeG[timeKey] {
+	if int(location) >= len(q) || q[location] == nil {
+		return nil
+	}
+	return q[location][state]
+}
+
+// count returns how many orders of a location are in a state.
+func (q orderQueues) count(location uint32, state OrderState) int {
+	if tree := q.find(location, state); tree != nil {
+		return tree.Len()
+	}
+	return 0
+}
 
 type referenceKey struct {
 	hash uint64
@@ -157,14 +193,16 @@ func textHash(text string) uint64 {
 	return xxhash.Sum64String(text) | 1
 }
 
-// put replaces an order, and returns by how much that moves the digest.
-func (t *orders) put(r *record.Order) (digest uint64) {
+// put replaces an order, and returns by how much that moves the digest. elsewhere is where units of it are held besides where it is
+// collected.
+func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
 	var scratch [512]byte
 	e := &orderEntry{
 		id: r.ID, hold: r.Reservation, token: r.Token, state: OrderState(r.State), erased: r.Flags&record.Erased != 0,
 		location: r.Location, due: r.Deadline, remindAt: r.RemindAt, ended: r.Ended, sequence: r.Sequence,
 		reference: textHash(r.Reference), customer: textHash(r.Customer.Reference), owner: r.Owner,
-		encoded: bytes.Clone(record.AppendOrder(scratch[:0], r)), // no longer than it need be, as there may be a million
+		encoded:   bytes.Clone(record.AppendOrder(scratch[:0], r)), // no longer than it need be, as there may be a million
+		elsewhere: elsewhere,
 	}
 	if e.ended != 0 {
 		e.due = e.ended
@@ -198,31 +236,8 @@ func (t *orders) put(r *record.Order) (digest uint64) {
 	return digest + e.digestFact
 }
 
-// queueAt returns the orders of a location in a state, to be changed.
-func (t *orders) queueAt(location uint32, state OrderState) *btree.BTreeG[timeKey] {
-	if missing := int(location) - len(t.queues) + 1; missing > 0 {
-		t.queues = append(t.queues, make([]*placeQueues, missing)...)
-	}
-	if t.queues[location] == nil {
-		t.queues[location] = new(placeQueues)
-	}
-	q := &t.queues[location][state]
-	if *q == nil {
-		*q = newTimeTree()
-	}
-	return *q
-}
-
-// count returns how many orders of a location are in a state.
-func (t *orders) count(location uint32, state OrderState) int {
-	if int(location) >= len(t.queues) || t.queues[location] == nil || t.queues[location][state] == nil {
-		return 0
-	}
-	return t.queues[location][state].Len()
-}
-
 func (t *orders) index(e *orderEntry) {
-	t.queueAt(e.location, e.state).Load(timeKey{e.due, e.id}) // which is Set, at the end first: most are due after all others
+	t.queues.at(e.location, e.state).Load(timeKey{e.due, e.id}) // which is Set, at the end first: most are due after all others
 	if e.reference != 0 {
 		t.references.Set(referenceKey{e.reference, e.id})
 	}
@@ -230,6 +245,7 @@ func (t *orders) index(e *orderEntry) {
 		t.ended.Set(timeKey{e.ended, e.id})
 		return
 	}
+	t.indexSends(e)
 	if e.remindAt != 0 {
 		t.reminders.Set(timeKey{e.remindAt, e.id})
 	}
@@ -242,13 +258,18 @@ func (t *orders) index(e *orderEntry) {
 }
 
 func (t *orders) unindex(e *orderEntry) {
-	t.queueAt(e.location, e.state).Delete(timeKey{e.due, e.id})
+	t.queues.at(e.location, e.state).Delete(timeKey{e.due, e.id})
 	if e.reference != 0 {
 		t.references.Delete(referenceKey{e.reference, e.id})
 	}
 	if e.ended != 0 {
 		t.ended.Delete(timeKey{e.ended, e.id})
 		return
+	}
+	if e.elsewhere != nil {
+		for _, at := range *e.elsewhere {
+			t.sends.at(at, e.state).Delete(timeKey{e.due, e.id})
+		}
 	}
 	if e.remindAt != 0 {
 		t.reminders.Delete(timeKey{e.remindAt, e.id})
@@ -258,6 +279,14 @@ func (t *orders) unindex(e *orderEntry) {
 	}
 	if e.owner != "" {
 		decrement(t.owners, e.owner)
+	}
+}
+
+func (t *orders) indexSends(e *orderEntry) {
+	if e.elsewhere != nil {
+		for _, at := range *e.elsewhere {
+			t.sends.at(at, e.state).Load(timeKey{e.due, e.id})
+		}
 	}
 }
 
@@ -273,7 +302,7 @@ func (t *orders) at(location uint32) (live int) {
 	defer t.mu.Unlock()
 	for s := Placed; s < orderStateEnd; s++ {
 		if s.Live() {
-			live += t.count(location, s)
+			live += t.queues.count(location, s)
 		}
 	}
 	return live
@@ -336,21 +365,29 @@ func (e *orderEntry) decode(o *record.Order) error {
 }
 
 // applyOrder brings an order to where a record left it.
-func (e *Engine) applyOrder(sequence uint64, o *record.Order) {
+func (e *Engine) applyOrder(sequence uint64, r *record.Record) {
+	o := r.Order
 	completeOrder(o, sequence)
-	e.recordDigest.Add(e.orders.put(o))
+	var elsewhere *[]uint32
+	if r.Reservation.State != 0 {
+		elsewhere = e.heldElsewhere(&r.Reservation, o.Location)
+	} else if before := e.orders.get(o.ID); before != nil {
+		elsewhere = before.elsewhere
+	}
+	e.recordDigest.Add(e.orders.put(o, elsewhere))
 }
 
-// restoreOrder puts an order back as it was read from a checkpoint.
-func (e *Engine) restoreOrder(encoded []byte) error {
+// restoreOrder puts an order back as it was read from a checkpoint. It reports whether units of it may be held elsewhere than where it
+// is collected: which they are, if any, is known only once the reservations are back as well (restoreSends).
+func (e *Engine) restoreOrder(encoded []byte) (id ID, elsewhere bool, err error) {
 	var o record.Order
 	d := record.NewDecoder(encoded)
 	d.Order(&o)
 	if err := d.End(); err != nil {
-		return err
+		return ID{}, false, err
 	}
-	e.recordDigest.Add(e.orders.put(&o))
-	return nil
+	e.recordDigest.Add(e.orders.put(&o, nil))
+	return o.ID, o.Ended == 0 && mayHoldElsewhere(&o), nil
 }
 
 // expiredOrder is what a live order becomes whose reservation expires now.
