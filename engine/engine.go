@@ -202,7 +202,7 @@ func (e *Engine) housekeepLoop(stop <-chan struct{}) {
 			e.answers.log.Evict(now)
 			e.ended.log.Evict(now)
 			e.imports.evict(now)
-			e.orders.forget(now-int64(e.options.OrderRetention), e.options.OrdersKept)
+			e.forgetOrders(now)
 			e.transfers.forget(now - int64(e.options.TransferRetention))
 			if err := e.removeOldSlots(); err != nil {
 				return // the journal has failed, and said so

@@ -74,6 +74,9 @@ func (e *Engine) ForgetTransfers() {
 	e.transfers.forget(e.clock.Now() - int64(e.options.TransferRetention))
 }
 
+// ForgetOrders lets go of orders that ended long ago, as the engine does every minute.
+func (e *Engine) ForgetOrders() { e.forgetOrders(e.clock.Now()) }
+
 // MoveWith dispatches or receives units of a transfer together with a reservation whose units travel along.
 func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, error) {
 	c := newCommand()

@@ -60,6 +60,7 @@ type naiveOrder struct {
 	code                    string // as the engine chose it
 	customer                string
 	erased                  bool
+	holdsBefore             []engine.ID // before it was paid late
 	arrived                 time.Time
 	transfers               []engine.ID
 	steps                   []string
@@ -519,6 +520,9 @@ func (s *shopkeeper) decide(o *naiveOrder, r *engine.MoveRequest, made *engine.O
 		return s.takeBack(o, r, because), false
 	case engine.MoveErase:
 		o.erased, o.customer, o.code = true, "", ""
+		for _, id := range append(o.holdsBefore, o.hold) {
+			s.holds[id].reference = ""
+		}
 	}
 	return "", false
 }
@@ -843,6 +847,7 @@ func (s *shopkeeper) pay(o *naiveOrder, made *engine.Order, because string) (no 
 			}
 		}
 		again.state, again.reference = engine.Held, o.customer
+		o.holdsBefore = append(o.holdsBefore, o.hold)
 		o.hold, o.state, o.ended = made.Reservation, engine.Placed, time.Time{}
 		s.holds[o.hold] = &again
 	}

@@ -165,11 +165,3 @@ func (w *orderWork) notePayment() {
 		w.o.PaymentNote = clone(w.r.PaymentReference)
 	}
 }
-
-// erase takes what is personal out of an order that has ended. Its history stays.
-func (w *orderWork) erase() error {
-	w.o.Flags |= record.Erased
-	w.o.Customer, w.o.Collector = record.Person{}, record.Person{}
-	w.o.Notes, w.o.Bay, w.o.Vehicle, w.o.Code = "", "", "", ""
-	return nil
-}

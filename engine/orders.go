@@ -25,6 +25,10 @@ type orders struct {
 	// (idFor), or were given another reservation since.
 	byHold *xsync.MapOf[ID, ID]
 	live   atomic.Int64
+	// erasedHolds has, likewise, the orders that are erased whose id is not that of the reservation which they pointed at last. erased
+	// counts all that are erased.
+	erasedHolds *xsync.MapOf[ID, ID]
+	erased      atomic.Int64
 
 	// mu guards what follows. It is a leaf.
 	mu         sync.Mutex
@@ -120,7 +124,8 @@ type timeKey struct {
 
 func newOrders() *orders {
 	return &orders{
-		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), byToken: make(map[Token]ID),
+		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), erasedHolds: xsync.NewMapOf[ID, ID](),
+		byToken: make(map[Token]ID),
 		references: btree.NewBTreeGOptions(func(a, b referenceKey) bool {
 			return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.id[:], b.id[:])) < 0
 		}, unlocked),
@@ -226,6 +231,16 @@ func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
 		t.live.Add(1)
 	case wasLive && !isLive:
 		t.live.Add(-1)
+	}
+	switch wasErased := known && old.erased; {
+	case e.erased && !wasErased:
+		if e.hold != e.id {
+			t.erasedHolds.Store(e.hold, e.id)
+		}
+		t.erased.Add(1)
+	case wasErased && !e.erased: // a checkpoint is ahead of the record
+		t.erasedHolds.Delete(old.hold)
+		t.erased.Add(-1)
 	}
 	if isLive && e.hold != e.id {
 		t.byHold.Store(e.hold, e.id)
@@ -335,26 +350,53 @@ func (t *orders) dueReminders(now int64, max int) (ids []ID) {
 	return ids
 }
 
-// forgetAtOnce is how many orders are forgotten before others may use the table.
+// forgetAtOnce is how many orders are looked at before others may use the table.
 const forgetAtOnce = 1000
 
-// forget drops orders that ended before a time, and the oldest of those that are more than keep.
-func (t *orders) forget(before int64, keep int) {
-	for n := forgetAtOnce; n == forgetAtOnce; {
-		n = 0
-		t.mu.Lock()
-		for ; n < forgetAtOnce; n++ {
-			oldest, ok := t.ended.Min()
-			if !ok || oldest.at >= before && t.ended.Len() <= keep {
-				break
-			}
-			e := t.get(oldest.id)
-			t.unindex(e)
-			t.byID.Delete(e.id)
-			delete(t.byToken, e.token)
-		}
-		t.mu.Unlock()
+// forgetOrders forgets orders as long ago as the options say.
+func (e *Engine) forgetOrders(now int64) {
+	readable := max(e.options.WindowAge, e.options.RetentionAge) // what others have on record of them
+	e.orders.forget(now-int64(e.options.OrderRetention), now-int64(readable), e.options.OrdersKept)
+}
+
+// forget drops orders that ended before a time, and the oldest of those that are more than keep; but none that is erased unless it
+// ended before another time. Until then what was personal in it may be on record elsewhere, and not to tell that takes its entry.
+func (t *orders) forget(before, erasedBefore int64, keep int) {
+	for from, more := (timeKey{}), true; more; {
+		from, more = t.forgetSome(from, before, erasedBefore, keep)
 	}
+}
+
+// forgetSome looks at forgetAtOnce orders, and returns where to go on if there may be more.
+func (t *orders) forgetSome(from timeKey, before, erasedBefore int64, keep int) (next timeKey, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var gone []*orderEntry
+	looked := 0
+	t.ended.Ascend(from, func(k timeKey) bool {
+		if k.at >= before && t.ended.Len()-len(gone) <= keep {
+			return false
+		}
+		if looked == forgetAtOnce {
+			next, more = k, true
+			return false
+		}
+		looked++
+		if e := t.get(k.id); !e.erased || k.at < erasedBefore {
+			gone = append(gone, e)
+		}
+		return true
+	})
+	for _, e := range gone {
+		t.unindex(e)
+		t.byID.Delete(e.id)
+		delete(t.byToken, e.token)
+		if e.erased {
+			t.erasedHolds.Delete(e.hold)
+			t.erased.Add(-1)
+		}
+	}
+	return next, more
 }
 
 // decode reads an entry's order.

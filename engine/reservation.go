@@ -77,7 +77,7 @@ func (e *Engine) reservationFrom(r *reservation.Reservation) Reservation {
 func (e *Engine) reservationInto(r *reservation.Reservation, lines []ReservationLine) Reservation {
 	out := Reservation{
 		ID: r.ID, State: State(r.State), Created: timeOf(r.Created), Expires: timeOf(r.Deadline),
-		Channel: string(r.Channel), Reference: string(r.Reference), Sequence: r.Sequence,
+		Channel: string(r.Channel), Reference: string(e.referenceOf(r)), Sequence: r.Sequence,
 		Owner: e.owners.Name(r.Owner),
 		Lines: slices.Grow(lines, len(r.Lines))[:len(r.Lines)],
 	}

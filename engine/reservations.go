@@ -106,6 +106,11 @@ type listing struct {
 	out    []Reservation
 }
 
+// matches reports whether a reservation is to be listed. By a reference that was erased nothing is found.
+func (l *listing) matches(r *reservation.Reservation) bool {
+	return l.filter.matches(r, l.place) && (l.filter.Reference == "" || len(l.e.referenceOf(r)) > 0)
+}
+
 func (l *listing) add(r *reservation.Reservation) { l.out = append(l.out, l.e.reservationFrom(r)) }
 
 // read adds a reservation if it still matches.
@@ -114,7 +119,7 @@ func (l *listing) read(id ID) error {
 	if unknown := (*UnknownError)(nil); errors.As(err, &unknown) {
 		return nil // ended and forgotten in between
 	}
-	if err == nil && l.filter.matches(&l.c.rec.Reservation, l.place) {
+	if err == nil && l.matches(&l.c.rec.Reservation) {
 		l.add(&l.c.rec.Reservation)
 	}
 	return err
@@ -168,7 +173,7 @@ func (l *listing) ended(cursor *ReservationCursor) error {
 		if err = decodeHistory(entry, &r); err != nil {
 			return false
 		}
-		if l.filter.matches(&r, l.place) {
+		if l.matches(&r) {
 			l.add(&r)
 		}
 		return true
@@ -208,7 +213,7 @@ func (l *listing) byReference() error {
 		if err := decodeHistory(entry, &r); err != nil {
 			return err
 		}
-		if l.filter.matches(&r, l.place) {
+		if l.matches(&r) {
 			l.add(&r)
 		}
 	}

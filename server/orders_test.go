@@ -783,10 +783,16 @@ func TestTheSecretsOfAnOrderAreToldToItsShopOnly(t *testing.T) {
 	if got := r.get("/v1/orders/" + o.ID + "/secrets"); got.body != `{"id":"`+o.ID+`"}` {
 		t.Errorf("secrets of an erased order: %s", got.body)
 	}
-	for _, path := range []string{"/v1/orders/" + o.ID, "/v1/orders?reference=4711", "/v1/changes?wait=0", "/v1/changes?snapshot=true"} {
+	for _, path := range []string{
+		"/v1/orders/" + o.ID, "/v1/orders?reference=4711", "/v1/changes?wait=0", "/v1/changes?snapshot=true",
+		"/v1/reservations", "/v1/reservations/" + o.Reservation, "/v1/reservations?reference=c-1",
+	} {
 		if got := r.get(path); strings.Contains(got.body, "Ana Secret") || strings.Contains(got.body, "c-1") {
 			t.Errorf("%s after it was erased: %s", path, got.body)
 		}
+	}
+	if got := r.get("/v1/reservations?reference=c-1"); got.body != `{"reservations":[]}` {
+		t.Errorf("the reservation of an erased order is found by its customer: %s", got.body)
 	}
 	if !strings.Contains(r.get("/v1/orders/"+o.ID).body, `"erased":true`) {
 		t.Error("it does not say that it was erased")
