@@ -99,6 +99,9 @@ func twoLines() []engine.Line {
 // An order has the id of the reservation that it is placed on, so that either leads to the other. Where a caller has chosen that id for
 // another reservation since, the next order takes one of its own; and both are found by what holds their units.
 func TestAnOrderHasTheIDOfItsReservation(t *testing.T) {
+	if raceDetector {
+		t.Skip("with it this takes two minutes, and nothing here runs side by side")
+	}
 	s := openCounter(t)
 	id := engine.ID{15: 1}
 	reserve := func() {
