@@ -7,6 +7,7 @@ import (
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/stock"
+	"onhand/engine/internal/window"
 )
 
 // CheckInvariants checks what must hold in any state.
@@ -76,6 +77,12 @@ func (e *Engine) ForgetTransfers() {
 
 // ForgetOrders lets go of orders that ended long ago, as the engine does every minute.
 func (e *Engine) ForgetOrders() { e.forgetOrders(e.clock.Now()) }
+
+// ForgetWindow forgets answers and reservations that have ended, as is done once their time is over and others have come after them.
+func (e *Engine) ForgetWindow() {
+	e.answers.log = window.New(e.options.WindowAge, e.options.WindowKeys)
+	e.ended.log = window.New(e.options.WindowAge, e.options.WindowKeys)
+}
 
 // MoveWith dispatches or receives units of a transfer together with a reservation whose units travel along.
 func (e *Engine) MoveWith(r *TransferMove, id ID, dispatch bool) (Transfer, error) {

@@ -105,38 +105,38 @@ func (s *Search) Next() uint32 {
 	}
 }
 
-// Replace puts a reference in the place of another, under the same hash, and reports whether that one was there.
-func (x *Index) Replace(hash, old, new uint32) bool {
+// slotOf returns the slot of an entry, or -1 where it is in none.
+func (x *Index) slotOf(hash, ref uint32) int {
 	if len(x.slots) == 0 {
-		return false
+		return -1
 	}
-	mask := len(x.slots) - 1
-	want := uint64(hash)<<32 | uint64(old)
+	want := uint64(hash)<<32 | uint64(ref)
 	i := int(hash >> x.shift)
 	for x.slots[i] != want {
 		if x.slots[i] == 0 {
-			return false
+			return -1
 		}
-		i = (i + 1) & mask
+		i = (i + 1) & (len(x.slots) - 1)
 	}
-	x.slots[i] = uint64(hash)<<32 | uint64(new)
-	return true
+	return i
+}
+
+// Replace puts a reference in the place of another, under the same hash, and reports whether that one was there.
+func (x *Index) Replace(hash, old, new uint32) bool {
+	i := x.slotOf(hash, old)
+	if i >= 0 {
+		x.slots[i] = uint64(hash)<<32 | uint64(new)
+	}
+	return i >= 0
 }
 
 // Remove takes one entry out and reports whether it was there.
 func (x *Index) Remove(hash, ref uint32) bool {
-	if len(x.slots) == 0 {
+	hole := x.slotOf(hash, ref)
+	if hole < 0 {
 		return false
 	}
 	mask := len(x.slots) - 1
-	want := uint64(hash)<<32 | uint64(ref)
-	hole := int(hash >> x.shift)
-	for x.slots[hole] != want {
-		if x.slots[hole] == 0 {
-			return false
-		}
-		hole = (hole + 1) & mask
-	}
 	// Close the hole: any later entry of the run whose home is not cyclically within (hole, i] moves back into it.
 	for i := (hole + 1) & mask; x.slots[i] != 0; i = (i + 1) & mask {
 		home := int(uint32(x.slots[i]>>32) >> x.shift)
