@@ -18,8 +18,9 @@ type call struct {
 	// principal names who asks, "" where the server has no keys.
 	principal string
 	// body is the request's body, once it was read whole.
-	body     []byte
-	bodyRead bool
+	body      []byte
+	bodyRead  bool
+	bodyEnded bool // nothing more of it will come
 	// out is where an answer is written before it is handed to fasthttp.
 	out []byte
 	// text is what params are decoded into.

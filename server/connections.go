@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -24,6 +25,7 @@ type connections struct {
 	idle       time.Duration
 	request    time.Duration // how long a request may take to arrive
 	refused    func()
+	aside      atomic.Int64 // connections that linger without being counted in open
 
 	// mu guards what follows. It is a leaf, taken once when a connection opens and once when it closes.
 	mu   sync.Mutex
@@ -38,6 +40,7 @@ type connection struct {
 	ip    netip.Addr
 	first firstByte
 	readEnd
+	lingering
 }
 
 // firstByte is how far a connection without TLS is from its first request. It is used by whoever reads.
@@ -120,6 +123,8 @@ func (cs *connections) Accept() (net.Conn, error) {
 		cs.refused()
 		if cs.tls == nil { // with TLS nothing can be said before the handshake, which would have to be waited for
 			answerBare(accepted, p)
+			c.lingerAside()
+			continue
 		}
 		_ = accepted.Close()
 	}
@@ -147,6 +152,15 @@ func (cs *connections) add(c *connection) *problem {
 
 // Close implements net.Conn. It may be called more than once.
 func (c *connection) Close() error {
+	if c.unread.Load() {
+		c.once.Do(func() { go c.linger() })
+		return nil
+	}
+	return c.cut()
+}
+
+// cut closes the connection at once.
+func (c *connection) cut() error {
 	c.in.remove(c)
 	return c.Conn.Close()
 }
@@ -176,7 +190,7 @@ func (cs *connections) closeAll() error {
 	cs.mu.Unlock()
 	var errs []error
 	for _, c := range all {
-		errs = append(errs, c.Close())
+		errs = append(errs, c.cut())
 	}
 	return errors.Join(errs...)
 }

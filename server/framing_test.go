@@ -265,6 +265,50 @@ func TestABodyHasALimit(t *testing.T) {
 	}
 }
 
+// TestARefusedUploadIsToldWhy has a client that sends everything before it reads, as many do: a connection that is closed
+// before would be reset, and the answer lost.
+func TestARefusedUploadIsToldWhy(t *testing.T) {
+	const piece = 64 << 10
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", piece, strings.Repeat("\n", piece))
+	plain := newRig(t, server.Options{BodyBytesMax: piece, ImportBytesMax: piece, ImportUnpackedMax: piece})
+	secure, trust := newTLSRig(t, server.Options{BodyBytesMax: piece, ImportBytesMax: piece, ImportUnpackedMax: piece})
+	for name, dial := range map[string]func() *socket{
+		"plain": plain.dial, "TLS": func() *socket { return secure.dialTLS(trust) },
+	} {
+		for what, request := range map[string]struct {
+			head, piece string
+			want        int
+		}{
+			"a length beyond the limit":  {"POST /v1/stock/import HTTP/1.1\r\nContent-Length: 100000000\r\n", chunk, 413},
+			"more chunks than the limit": {"POST /v1/stock/import HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", chunk, 413},
+			"a body beyond the limit":    {"POST /v1/reservations HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", chunk, 413},
+			"nothing that takes a body":  {"POST /v1/nothing HTTP/1.1\r\nContent-Length: 100000000\r\n", chunk, 404},
+			"ambiguous framing":          {"POST /v1/reservations HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", chunk, 400},
+			"headers without end":        {"GET / HTTP/1.1\r\nX-A: ", strings.Repeat("a", piece), 431},
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				s := dial()
+				s.send(strings.Replace(request.head, "\r\n", "\r\nHost: x\r\n", 1))
+				if strings.HasSuffix(request.head, "\r\n") {
+					s.send("\r\n")
+				}
+				for n := range 24 {
+					if _, err := io.WriteString(s.Conn, request.piece); err != nil {
+						t.Fatalf("after %d pieces: %v", n, err)
+					}
+					time.Sleep(5 * time.Millisecond) // for the server to have answered long before the end
+				}
+				if got := s.answer("POST"); got.status != request.want {
+					t.Errorf("%d %s, want %d", got.status, got.body, request.want)
+				}
+				if n, err := io.Copy(io.Discard, s.in); n != 0 || err != nil {
+					t.Errorf("after the answer come %d bytes and %v, want the end", n, err)
+				}
+			})
+		}
+	}
+}
+
 func TestABodyThatBreaksOffIsNotCarriedOut(t *testing.T) {
 	r := newRig(t, server.Options{})
 	r.stock("S", 0)
@@ -465,6 +509,12 @@ func TestConnectionsHaveALimit(t *testing.T) {
 		t.Errorf("the answer has Retry-After %q, closes %v", got.header.Get("Retry-After"), got.close)
 	}
 	s.wantClosed()
+	late := r.dial()
+	for range 10 { // a request that comes when it was refused already does not lose it the answer
+		time.Sleep(5 * time.Millisecond)
+		late.send(getLocation)
+	}
+	wantProblem(t, late.answer("GET"), http.StatusServiceUnavailable, "overloaded")
 	for _, s := range open {
 		s.wantOpen() // those that were there go on
 	}

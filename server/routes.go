@@ -242,6 +242,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	if c.leave != nil {
 		c.leave()
 	}
+	if ctx.RequestBodyStream() != nil {
+		leaveUnread(ctx.Conn(), !c.bodyEnded)
+	}
 	s.metrics.observe(rt, ctx)
 	c.recycle()
 }
@@ -251,6 +254,7 @@ func (s *Server) dispatch(c *call) (*route, error) {
 	h := &c.ctx.Request.Header
 	if p := checkFraming(h); p != nil {
 		c.ctx.SetConnectionClose()
+		leaveUnread(c.ctx.Conn(), true)
 		return nil, p
 	}
 	if s.draining.Load() {

@@ -209,6 +209,7 @@ func (s *Server) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	}
 	c.fail(p)
 	ctx.SetConnectionClose()
+	leaveUnread(ctx.Conn(), true)
 	s.metrics.observe(nil, ctx)
 }
 

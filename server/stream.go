@@ -87,6 +87,7 @@ type bodyReader struct {
 	stream io.Reader
 	left   int64       // bytes to come, or -1 where the body ends itself (chunked)
 	ended  func() bool // whether the client has stopped sending
+	call   *call
 }
 
 // bodyStream returns a reader of the body, or nil where the body has arrived whole.
@@ -95,7 +96,7 @@ func (c *call) bodyStream() io.Reader {
 	if stream == nil {
 		return nil
 	}
-	r := &bodyReader{stream: stream, left: int64(max(c.ctx.Request.Header.ContentLength(), -1))}
+	r := &bodyReader{stream: stream, left: int64(max(c.ctx.Request.Header.ContentLength(), -1)), call: c}
 	if conn, ok := c.ctx.Conn().(interface{ endSeen() bool }); ok {
 		r.ended = conn.endSeen
 	}
@@ -109,8 +110,11 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	if r.left >= 0 {
 		r.left -= int64(n)
 	}
-	if errors.Is(err, io.EOF) && (r.left > 0 || r.left < 0 && r.ended != nil && r.ended()) {
-		err = io.ErrUnexpectedEOF
+	if errors.Is(err, io.EOF) {
+		r.call.bodyEnded = true
+		if r.left > 0 || r.left < 0 && r.ended != nil && r.ended() {
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	return n, err
 }
