@@ -234,6 +234,7 @@ func TestAFileOfBefore(t *testing.T) {
 	if got[0].Data.Sequence != 3 || strings.Count(got[0].ID, "-") > 1 {
 		t.Errorf("it was sent %+v", got[0])
 	}
+	delivered(t, h, "shop", 1)
 	if d, _ := h.Deliveries("shop", 1); len(d) != 1 || d[0].Attempt != 3 {
 		t.Errorf("the log has %+v", d)
 	}
