@@ -149,6 +149,9 @@ func newEngine(dir string, options Options) (*Engine, error) {
 	e.ended.log = window.New(options.WindowAge, options.WindowKeys)
 	e.imports.maxAge = options.WindowAge
 	e.orders = newOrders()
+	if options.OrdersPerCustomer > 0 {
+		e.orders.customers = make(map[uint64]int)
+	}
 	e.transfers.clear()
 	e.limits.init(e)
 	return e, nil

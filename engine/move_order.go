@@ -241,7 +241,7 @@ func (w *orderWork) decide(before uint64) (basis uint64, err error) {
 	}
 	if m := OrderMove(w.o.Move); m != MoveWrongCode && m != MoveRemind && !w.unnoted {
 		w.o.History = append(w.o.History, record.OrderStep{
-			Time: w.now, Move: w.o.Move, State: w.o.State, By: clone(w.r.By), Reason: clone(cmp.Or(w.reason, w.r.Reason)),
+			Time: w.now, Move: w.o.Move, State: w.o.State, By: w.r.By, Reason: cmp.Or(w.reason, w.r.Reason),
 		})
 	}
 	w.finish()

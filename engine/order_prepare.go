@@ -97,7 +97,7 @@ func (w *orderWork) arrive() error {
 		}
 		w.unnoted = true
 	}
-	w.o.Arrived, w.o.Bay, w.o.Vehicle = w.now, clone(w.r.Bay), clone(w.r.Vehicle)
+	w.o.Arrived, w.o.Bay, w.o.Vehicle = w.now, w.r.Bay, w.r.Vehicle
 	return nil
 }
 
@@ -162,6 +162,6 @@ func (w *orderWork) refund() error {
 
 func (w *orderWork) notePayment() {
 	if w.r.PaymentReference != "" {
-		w.o.PaymentNote = clone(w.r.PaymentReference)
+		w.o.PaymentNote = w.r.PaymentReference
 	}
 }

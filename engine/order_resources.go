@@ -27,7 +27,7 @@ func (r *PlaceOrderRequest) noteResources(o *record.Order, p *place) {
 	if !r.Slot.IsZero() {
 		o.Slot, o.SlotEnd = r.Slot.UnixNano(), r.Slot.Add(p.slotLength()).UnixNano()
 	}
-	o.Compartment = clone(r.Compartment)
+	o.Compartment = r.Compartment
 }
 
 // addResources adds what an order asks for besides goods to the reservation in c.rec, whose shards are locked and theirs with them.
@@ -48,6 +48,9 @@ const offersMax = 3
 
 // offer adds to a refusal what could be had instead of a slot or compartment that is taken: the next slots, the larger sizes.
 func (e *Engine) offer(err error, slot time.Time, size string) error {
+	if err == nil {
+		return nil
+	}
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
 		return err

@@ -36,7 +36,7 @@ func (w *orderWork) dispatch() error {
 	t := &w.c.rec.Transfer
 	*t = record.Transfer{
 		ID: newID(w.now), State: uint8(TransferPlanned), Moves: record.TransferPlanned, From: from, To: w.o.Location, Order: w.o.ID,
-		Created: w.now, Reference: w.o.Reference, Reason: clone(w.r.Reason), By: clone(w.r.By), Lines: t.Lines[:0],
+		Created: w.now, Reference: w.o.Reference, Reason: w.r.Reason, By: w.r.By, Lines: t.Lines[:0],
 	}
 	for _, u := range units {
 		t.Lines = append(t.Lines, record.TransferLine{SKU: u.sku, Quantity: u.units})
@@ -125,10 +125,10 @@ func (w *orderWork) receive() error {
 	}
 	t.Moves = 0
 	if w.r.Reason != "" {
-		t.Reason = clone(w.r.Reason)
+		t.Reason = w.r.Reason
 	}
 	if w.r.By != "" {
-		t.By = clone(w.r.By)
+		t.By = w.r.By
 	}
 	m := cellMoves{e: w.e}
 	others, err := w.alsoComing(id)

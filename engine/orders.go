@@ -38,7 +38,7 @@ type orders struct {
 	references *btree.BTreeG[referenceKey]
 	reminders  *btree.BTreeG[timeKey]
 	ended      *btree.BTreeG[timeKey]
-	customers  map[uint64]int // live orders by customer, as customerHash has them
+	customers  map[uint64]int // live orders by customer, as textHash has the reference; nil where there is no limit on them
 	owners     map[string]int // live orders by who placed them
 }
 
@@ -130,7 +130,7 @@ func newOrders() *orders {
 			return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.id[:], b.id[:])) < 0
 		}, unlocked),
 		reminders: newTimeTree(), ended: newTimeTree(),
-		customers: make(map[uint64]int), owners: make(map[string]int),
+		owners: make(map[string]int),
 	}
 }
 
@@ -165,7 +165,7 @@ func (t *orders) holding(reservation ID) *orderEntry {
 	return t.get(id)
 }
 
-// idFor returns the id of an order that is placed on a reservation: the reservation's own, so that either leads to the other, unless
+// idFor returns the id of an order that is placed on a live reservation: the reservation's own, so that either leads to the other, unless
 // an order has it already that was placed when the reservation's id, chosen by a caller, was that of another one.
 func (t *orders) idFor(reservation ID, now int64) ID {
 	if t.get(reservation) != nil {
@@ -264,7 +264,7 @@ func (t *orders) index(e *orderEntry) {
 	if e.remindAt != 0 {
 		t.reminders.Set(timeKey{e.remindAt, e.id})
 	}
-	if e.customer != 0 {
+	if e.customer != 0 && t.customers != nil {
 		t.customers[e.customer]++
 	}
 	if e.owner != "" {
@@ -289,7 +289,7 @@ func (t *orders) unindex(e *orderEntry) {
 	if e.remindAt != 0 {
 		t.reminders.Delete(timeKey{e.remindAt, e.id})
 	}
-	if e.customer != 0 {
+	if e.customer != 0 && t.customers != nil {
 		decrement(t.customers, e.customer)
 	}
 	if e.owner != "" {
@@ -323,7 +323,8 @@ func (t *orders) at(location uint32) (live int) {
 	return live
 }
 
-// ofCustomer returns how many live orders there are of a customer, by reference, and ofOwner how many somebody has placed.
+// ofCustomer returns how many live orders there are of a customer, by reference, where there is a limit on them, and ofOwner how many
+// somebody has placed.
 func (t *orders) ofCustomer(reference string) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -182,7 +182,8 @@ func (e *Engine) heldElsewhere(re *reservation.Reservation, collected uint32) *[
 	if places == nil {
 		return nil
 	}
-	return &places
+	held := places // places itself stays on the stack where there are none
+	return &held
 }
 
 // mayHoldElsewhere reports whether units of an order can be held elsewhere than where it is collected: where they were so from the

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
-	"strings"
 	"time"
 
 	"onhand/engine/internal/record"
 	"onhand/engine/internal/stock"
 )
 
-// PlaceOrderRequest places an order on units that are held already, or holds them and places the order in one change. It is read
-// during the call only.
+// PlaceOrderRequest places an order on units that are held already, or holds them and places the order in one change. What it
+// points at is read during the call only.
 type PlaceOrderRequest struct {
 	// Reservation is a live one that becomes the order's. Where it is zero, Lines are held, with Find at a location that is found.
 	Reservation ID
@@ -220,7 +219,7 @@ func (e *Engine) placeOnHold(c *command, r *PlaceOrderRequest, resources []resou
 		return re.Sequence, &OrderedError{re.ID, owner.id}
 	}
 	c.rec.Time, c.rec.Answer = now, o.answer
-	if err := e.draftOrder(c, r, now); err != nil {
+	if err := e.draftOrder(c, r, e.orders.idFor(re.ID, now), now); err != nil {
 		return re.Sequence, err
 	}
 	if err := e.addResources(c); err != nil {
@@ -245,18 +244,18 @@ func (e *Engine) placeOfHold(c *command, r *PlaceOrderRequest) (string, error) {
 	return name, err
 }
 
-// draftOrder makes c.order an order of the reservation in c.rec, as it will be held, with its deadline. The shards of its lines are
-// locked.
-func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, now int64) error {
+// draftOrder makes c.order an order, with an id, of the reservation in c.rec, as it will be held, with its deadline. The shards of its
+// lines are locked.
+func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, id ID, now int64) error {
 	re, o := &c.rec.Reservation, &c.order
 	var random [len(o.Token) + pickupCodeLength]byte
 	_, _ = rand.Read(random[:]) // it never fails
 	*o = record.Order{
-		ID: e.orders.idFor(re.ID, now), Reservation: re.ID, Token: [len(o.Token)]byte(random[pickupCodeLength:]),
+		ID: id, Reservation: re.ID, Token: [len(o.Token)]byte(random[pickupCodeLength:]),
 		State: uint8(Placed), Move: uint8(MovePlace), Placed: now,
 		Channel: uint8(r.Channel), Fulfilment: uint8(r.Fulfilment), OnShort: uint8(r.OnShort),
-		Code: pickupCode([pickupCodeLength]byte(random[:])), Owner: clone(r.Owner), Reference: clone(r.Reference), Notes: clone(r.Notes),
-		PaymentNote: clone(r.PaymentReference), Customer: clonePerson(&r.Customer), Collector: clonePerson(&r.Collector),
+		Code: pickupCode([pickupCodeLength]byte(random[:])), Owner: r.Owner, Reference: r.Reference, Notes: r.Notes,
+		PaymentNote: r.PaymentReference, Customer: record.Person(r.Customer), Collector: record.Person(r.Collector),
 		Lines: o.Lines[:0], History: o.History[:0],
 	}
 	switch r.Payment {
@@ -292,7 +291,7 @@ func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, now int64) error {
 	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
 		return err
 	}
-	o.History = append(o.History, record.OrderStep{Time: now, Move: uint8(MovePlace), State: uint8(Placed), By: clone(r.By)})
+	o.History = append(o.History, record.OrderStep{Time: now, Move: uint8(MovePlace), State: uint8(Placed), By: r.By})
 	return nil
 }
 
@@ -380,12 +379,6 @@ func pickupCode(random [pickupCodeLength]byte) string {
 		random[i] = pickupCodeAlphabet[random[i]%byte(len(pickupCodeAlphabet))]
 	}
 	return string(random[:])
-}
-
-func clone(s string) string { return strings.Clone(s) }
-
-func clonePerson(p *Person) record.Person {
-	return record.Person{Reference: clone(p.Reference), Name: clone(p.Name), Phone: clone(p.Phone), Email: clone(p.Email)}
 }
 
 // orderAnswer turns a record that moved an order into the answer to who asked for it.

@@ -204,7 +204,8 @@ func (e *Engine) hold(c *command, r *ReserveRequest, id ID, o *once, now, deadli
 	re.Channel = append(re.Channel[:0], r.Channel...)
 	re.Reference = append(re.Reference[:0], r.Reference...)
 	if r.order != nil {
-		if err = e.draftOrder(c, r.order, now); err != nil {
+		// Nobody chooses the id of a reservation that is made for an order, so it is new, and the order can have it.
+		if err = e.draftOrder(c, r.order, id, now); err != nil {
 			return 0, err
 		}
 		c.rec.Kind, c.rec.Order, re.Deadline = record.OrderMoved, &c.order, c.order.Deadline
