@@ -41,6 +41,7 @@ type connection struct {
 	first firstByte
 	readEnd
 	lingering
+	reading, writing deadline
 }
 
 // firstByte is how far a connection without TLS is from its first request. It is used by whoever reads.
@@ -76,20 +77,43 @@ func (c *connection) SetReadDeadline(t time.Time) error {
 		c.first = awaited
 		t = time.Now().Add(c.in.idle)
 	}
-	return c.Conn.SetReadDeadline(t)
+	return c.reading.set(t)
 }
 
-func (c *connection) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+// SetWriteDeadline implements net.Conn.
+func (c *connection) SetWriteDeadline(t time.Time) error { return c.writing.set(t) }
+
+// SetDeadline implements net.Conn.
+func (c *connection) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *connection) Read(p []byte) (n int, err error) {
+	for {
+		n, err = c.Conn.Read(p)
+		if err == nil || n > 0 || !c.reading.early(err) {
+			break
+		}
+	}
 	if c.first == awaited {
 		if n > 0 {
 			c.first = notAwaited
-			err = errors.Join(err, c.Conn.SetReadDeadline(time.Now().Add(c.in.request)))
+			err = errors.Join(err, c.reading.set(time.Now().Add(c.in.request)))
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = io.EOF
 		}
 	}
 	return c.note(n, err)
+}
+
+func (c *connection) Write(p []byte) (n int, err error) {
+	for {
+		var part int
+		part, err = c.Conn.Write(p[n:])
+		if n += part; err == nil || !c.writing.early(err) {
+			return n, err
+		}
+	}
 }
 
 func (c *secureConnection) Read(p []byte) (int, error) { return c.note(c.Conn.Read(p)) }
@@ -108,7 +132,7 @@ func (cs *connections) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &connection{Conn: accepted, in: cs}
+		c := cs.wrap(accepted)
 		if tcp, ok := accepted.RemoteAddr().(*net.TCPAddr); ok {
 			c.ip = tcp.AddrPort().Addr().Unmap()
 		}
@@ -128,6 +152,12 @@ func (cs *connections) Accept() (net.Conn, error) {
 		}
 		_ = accepted.Close()
 	}
+}
+
+func (cs *connections) wrap(conn net.Conn) *connection {
+	c := &connection{Conn: conn, in: cs}
+	c.reading.give, c.writing.give = conn.SetReadDeadline, conn.SetWriteDeadline
+	return c
 }
 
 func (cs *connections) add(c *connection) *problem {

@@ -25,7 +25,7 @@ const lingerTimeout = 5 * time.Second
 func (c *connection) linger() {
 	cut := time.AfterFunc(lingerTimeout, func() { _ = c.cut() })
 	defer cut.Stop()
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Time{}) == nil {
 		_, _ = io.Copy(io.Discard, c.Conn) // its error is the end that was waited for
 	}
 	_ = c.cut()

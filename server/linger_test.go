@@ -17,6 +17,8 @@ type sender struct {
 
 func (s *sender) CloseWrite() error { close(s.halfClosed); return nil }
 
+func (s *sender) SetReadDeadline(time.Time) error { return nil }
+
 func (s *sender) Close() error { s.once.Do(func() { close(s.closed) }); return nil }
 
 func (s *sender) Read(p []byte) (int, error) {
@@ -32,7 +34,7 @@ func TestWhoeverNeverStopsSendingIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sender{halfClosed: make(chan struct{}), closed: make(chan struct{})}
 		cs := newConnections(nil, &Options{ConnectionsMax: 1}, nil)
-		c := &connection{Conn: s, in: cs}
+		c := cs.wrap(s)
 		if p := cs.add(c); p != nil {
 			t.Fatal(p)
 		}

@@ -106,20 +106,30 @@ func q(names ...string) []string { return names }
 
 // router finds the route of a request.
 type router struct {
-	// byLength holds the routes by number of segments; those with fewer variable segments come first.
-	byLength [segmentsMax + 1][]*route
+	// byLength holds the routes by number of segments and by the second of them, "" where it is variable or there is none; those with
+	// fewer variable segments come first.
+	byLength [segmentsMax + 1]map[string][]*route
 }
 
 const segmentsMax = 4
 
 func newRouter(all []*route) *router {
 	r := &router{}
+	for n := range r.byLength {
+		r.byLength[n] = make(map[string][]*route)
+	}
 	for variable := 0; variable <= segmentsMax; variable++ {
 		for _, rt := range all {
 			rt.segments = strings.Split(strings.TrimPrefix(rt.pattern, "/"), "/")
-			if strings.Count(rt.pattern, "{") == variable {
-				r.byLength[len(rt.segments)] = append(r.byLength[len(rt.segments)], rt)
+			if strings.Count(rt.pattern, "{") != variable {
+				continue
 			}
+			second := ""
+			if len(rt.segments) > 1 && rt.segments[1][0] != '{' {
+				second = rt.segments[1]
+			}
+			alike := r.byLength[len(rt.segments)]
+			alike[second] = append(alike[second], rt)
 		}
 	}
 	return r
@@ -146,15 +156,17 @@ func (r *router) find(method string, path []byte, c *call) (*route, []string, er
 		segments[n], rest = rest[:i], rest[i+1:]
 	}
 	var others []string
-	for _, rt := range r.byLength[n] {
-		if !rt.matches(&segments) {
-			continue
+	for _, alike := range [...][]*route{r.byLength[n][string(segments[1])], r.byLength[n][""]} {
+		for _, rt := range alike {
+			if !rt.matches(&segments) {
+				continue
+			}
+			if rt.method != method {
+				others = append(others, rt.method)
+				continue
+			}
+			return rt, nil, c.setParams(rt, &segments)
 		}
-		if rt.method != method {
-			others = append(others, rt.method)
-			continue
-		}
-		return rt, nil, c.setParams(rt, &segments)
 	}
 	return nil, others, nil
 }
