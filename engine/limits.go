@@ -86,7 +86,7 @@ func (e *Engine) claimHold(reference string, owner uint32) (p holdPlaces, err er
 	if q := &e.limits.holdsPerReference; q.max > 0 && reference != "" {
 		if err := q.claim(e, reference); err != nil {
 			if limit, ok := err.(*LimitError); ok {
-				limit.Wait = e.soonest(reference)
+				limit.Wait = e.soonest(reference, false)
 			}
 			return p, err
 		}
@@ -118,6 +118,9 @@ type orderPlaces struct{ customer, owner string }
 func (e *Engine) claimOrder(customer, owner string) (p orderPlaces, err error) {
 	if q := &e.limits.ordersPerCustomer; q.max > 0 && customer != "" {
 		if err := q.claim(e, customer); err != nil {
+			if limit, ok := err.(*LimitError); ok {
+				limit.Wait = e.soonest(customer, true) // what an order holds has its customer's reference
+			}
 			return p, err
 		}
 		p.customer = customer
@@ -144,10 +147,10 @@ func (e *Engine) giveOrder(p *orderPlaces) {
 // soonestMax is how many reservations are looked at for the first deadline among them.
 const soonestMax = 64
 
-// soonest returns how long it takes until the first of the live reservations with a reference ends, or 0 where they are too
-// many to look at for somebody who is being refused.
-func (e *Engine) soonest(reference string) (wait time.Duration) {
-	ids := e.reservations.FindReference(nil, []byte(reference))
+// soonest returns how long it takes until the first of the live reservations with a reference ends, or of those that are orders', or 0
+// where they are too many to look at for somebody who is being refused.
+func (e *Engine) soonest(reference string, orders bool) (wait time.Duration) {
+	ids := e.reservations.FindReference(nil, []byte(reference), soonestMax+1)
 	if len(ids) > soonestMax {
 		return 0
 	}
@@ -155,6 +158,9 @@ func (e *Engine) soonest(reference string) (wait time.Duration) {
 	defer c.recycle()
 	for _, id := range ids {
 		re := &c.rec.Reservation
+		if orders && e.orders.holding(id) == nil {
+			continue
+		}
 		if e.readReservation(c, id) != nil || re.State != reservation.Held {
 			continue // it has just ended
 		}

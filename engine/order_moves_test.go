@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"onhand/engine"
+	"onhand/engine/enginetest"
 )
 
 // ways are how an order of two lamps and four bulbs comes to each state.
@@ -274,4 +275,98 @@ func TestALongHistoryStillEnds(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 	s.Restart()
+}
+
+// TestWhatATillHasSoldIsNotTakenOffTwice: units that are held and were sold to somebody else are those that staff do not find.
+func TestWhatATillHasSoldIsNotTakenOffTwice(t *testing.T) {
+	for _, how := range []engine.OnShort{engine.OnShortAsk, engine.OnShortTransfer, engine.OnShortMove} {
+		s := openCounter(t)
+		for _, at := range []string{"lyon", "nice"} {
+			position := near(at).Position
+			put(t, s.DB, engine.Location{ID: at}, engine.LocationDetails{Position: &position})
+		}
+		setOnHand(t, s.DB, "cup", "lyon", 5)
+		if how != engine.OnShortAsk {
+			setOnHand(t, s.DB, "cup", "nice", 5)
+		}
+		o := s.order(engine.PlaceOrderRequest{Lines: []engine.Line{{SKU: "cup", Location: "lyon", Quantity: 5}}, OnShort: how})
+		s.receive(engine.Line{SKU: "cup", Location: "lyon", Quantity: -2})
+		s.move(&o, engine.MovePick)
+		s.move(&o, engine.MoveShort, lines(engine.OrderQuantity{SKU: "cup", Quantity: 3}))
+		if how == engine.OnShortMove {
+			s.stock("cup", "lyon", 2, 0)
+		} else {
+			s.stock("cup", "lyon", 2, 2) // two were known to be gone, the third was not
+		}
+	}
+}
+
+// TestAnOrderMovesOnlyToWhereItCanBeHandedOver: to a place that has the services which it was placed with, and, for a locker, to lockers
+// without compartments to choose from. What was ordered for a slot stays.
+func TestAnOrderMovesOnlyToWhereItCanBeHandedOver(t *testing.T) {
+	at := func(i int) *engine.Position { return &engine.Position{Longitude: float64(i) * 0.009} }
+	pay := engine.ServicePayInStore
+	for _, c := range []struct {
+		what     string
+		from     engine.LocationDetails
+		fromKind engine.LocationKind
+		ask      engine.PlaceOrderRequest
+		to       engine.LocationDetails
+		toKind   engine.LocationKind
+		moves    bool
+	}{
+		{what: "to a counter", ask: engine.PlaceOrderRequest{}, moves: true},
+		{what: "from the curbside to where there is none", ask: engine.PlaceOrderRequest{Handover: engine.AtCurbside},
+			to: engine.LocationDetails{Services: []engine.Service{engine.ServiceCounter, pay}}},
+		{what: "from the curbside to where there is one", ask: engine.PlaceOrderRequest{Handover: engine.AtCurbside},
+			to: engine.LocationDetails{Services: []engine.Service{engine.ServiceCurbside, pay}}, moves: true},
+		{what: "to where nobody pays in the store", to: engine.LocationDetails{Services: []engine.Service{engine.ServicePayOnline}}},
+		{what: "called for, to where nobody takes calls", ask: engine.PlaceOrderRequest{Channel: engine.Phone},
+			to: engine.LocationDetails{Services: []engine.Service{pay}}},
+		{what: "from a locker to a store", fromKind: engine.Locker},
+		{what: "from a locker to a store with lockers", fromKind: engine.Locker, to: engine.LocationDetails{Services: []engine.Service{engine.ServiceLocker, pay}}, moves: true},
+		{what: "from a locker to a locker", fromKind: engine.Locker, toKind: engine.Locker, moves: true},
+		{what: "from a locker to one with compartments", fromKind: engine.Locker, toKind: engine.Locker,
+			to: engine.LocationDetails{Compartments: []engine.Compartment{{Size: "S", Count: 9}}}},
+		{what: "from a compartment", fromKind: engine.Locker, from: engine.LocationDetails{Compartments: []engine.Compartment{{Size: "S", Count: 9}}},
+			ask: engine.PlaceOrderRequest{Compartment: "S"}, toKind: engine.Locker},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s := &counter{enginetest.Open(t, engine.Options{}), t}
+			c.from.Position, c.to.Position = at(0), at(1)
+			put(t, s.DB, engine.Location{ID: "from", Kind: max(c.fromKind, engine.Store)}, c.from)
+			put(t, s.DB, engine.Location{ID: "to", Kind: max(c.toKind, engine.Store)}, c.to)
+			setOnHand(t, s.DB, "lamp", "from", 1)
+			setOnHand(t, s.DB, "lamp", "to", 1)
+			c.ask.Lines, c.ask.OnShort = []engine.Line{{SKU: "lamp", Location: "from", Quantity: 1}}, engine.OnShortMove
+			o := s.order(c.ask)
+			s.move(&o, engine.MovePick)
+			s.move(&o, engine.MoveShort, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 1}), func(r *engine.MoveRequest) { r.Reason = "the box was empty" })
+			step := o.History[len(o.History)-1]
+			if moved := o.Location == "to"; moved != c.moves {
+				t.Fatalf("moved %t, want %t: %+v", moved, c.moves, o)
+			} else if moved && (o.State != engine.Placed || step.Reason != `the box was empty; all of it is at "to"`) {
+				t.Errorf("it is %s, because %q", o.State, step.Reason)
+			}
+		})
+	}
+}
+
+func TestAnExtensionThatGainsNothingDoesNotCount(t *testing.T) {
+	s := openCounter(t)
+	put(t, s.DB, engine.Location{ID: "lyon"}, engine.LocationDetails{
+		Schedule: daily("UTC", 8*60, 20*60), OrderTimes: &engine.OrderTimes{CollectUntil: &engine.CollectUntil{OpenDay: 2}, ExtensionsMax: 1},
+	})
+	o := s.order(engine.PlaceOrderRequest{Lines: twoLines()})
+	s.move(&o, engine.MoveReady)
+	s.Clock.Advance(time.Hour)
+	var refused *engine.OrderStateError
+	if _, err := s.MoveOrder(&engine.MoveRequest{ID: o.ID, Move: engine.MoveExtend}); !errors.As(err, &refused) {
+		t.Fatalf("the second open day ends when it did: %v", err)
+	}
+	s.Clock.Advance(24 * time.Hour)
+	before := o.Deadline
+	if s.move(&o, engine.MoveExtend); o.Extensions != 1 || !o.Deadline.Equal(before.Add(24*time.Hour)) {
+		t.Errorf("%+v", o)
+	}
 }

@@ -733,12 +733,17 @@ func (s *shopkeeper) short(o *naiveOrder, r *engine.MoveRequest) (no string) {
 	if no != "" {
 		return no
 	}
+	gone := map[string]int64{} // what is held and known not to be there
+	for _, u := range units {
+		cell := engine.CellName{SKU: u.sku, Location: at}
+		gone[u.sku] = max(0, s.held(cell)-s.cells[cell].onHand)
+	}
 	notThere := func(sku string, n int64) {
 		c := s.cells[engine.CellName{SKU: sku, Location: at}]
 		if r.Recount {
 			c.blocked = true
 		} else {
-			c.onHand -= n
+			c.onHand -= max(0, n-gone[sku])
 		}
 	}
 	if o.onShort == engine.OnShortMove && at == o.location && !o.handedOver() {
@@ -869,6 +874,9 @@ func (s *shopkeeper) more(o *naiveOrder, r *engine.MoveRequest, because string) 
 		return "invalid expires_in"
 	} else if deadline.Before(o.deadline) {
 		return "invalid expires_at"
+	}
+	if deadline.Equal(o.deadline) {
+		return because
 	}
 	o.extensions++
 	s.until(o, deadline)

@@ -81,6 +81,9 @@ func (w *orderWork) extend() error {
 	if err != nil {
 		return err
 	}
+	if deadline == w.re.Deadline { // as where the clock ends by opening hours
+		return w.refuse("its deadline is " + timeOf(deadline).Format(time.RFC3339) + " already")
+	}
 	w.o.Extensions++
 	w.setDeadline(deadline)
 	return nil

@@ -432,6 +432,31 @@ func TestAnOrderFindsALocationThatOffersWhatItNeeds(t *testing.T) {
 	}
 }
 
+// TestAnOrderIsPutIntoALockerByItsSize: where compartments are known none is taken without being counted.
+func TestAnOrderIsPutIntoALockerByItsSize(t *testing.T) {
+	s := &counter{enginetest.Open(t, engine.Options{}), t}
+	boxes := engine.LocationDetails{Position: &engine.Position{Longitude: 0.009}, Compartments: []engine.Compartment{{Size: "S", Count: 1}}}
+	put(t, s.DB, engine.Location{ID: "boxes", Kind: engine.Locker}, boxes)
+	put(t, s.DB, engine.Location{ID: "plain", Kind: engine.Locker}, engine.LocationDetails{Position: &engine.Position{Longitude: 0.018}})
+	for _, at := range []string{"boxes", "plain"} {
+		setOnHand(t, s.DB, "lamp", at, 9)
+	}
+	at := func(location string) []engine.Line {
+		return []engine.Line{{SKU: "lamp", Location: location, Quantity: 1}}
+	}
+	var invalid *engine.InvalidError
+	if _, err := s.PlaceOrder(&engine.PlaceOrderRequest{Lines: at("boxes")}); !errors.As(err, &invalid) || invalid.Field != "compartment" {
+		t.Fatal(err)
+	}
+	s.stock("lamp", "boxes", 9, 0)
+	s.order(engine.PlaceOrderRequest{Lines: at("boxes"), Handover: engine.AtCounter})
+	s.order(engine.PlaceOrderRequest{Lines: at("boxes"), Compartment: "S"})
+	s.order(engine.PlaceOrderRequest{Lines: at("plain")})
+	if o := s.order(engine.PlaceOrderRequest{Lines: at(""), Find: &engine.FindLocation{}}); o.Location != "plain" {
+		t.Errorf("it was found at %s, the nearest has compartments", o.Location)
+	}
+}
+
 // TestARefusedOrderIsToldAgainWhenTheSizeIsGone repeats an order that was refused for want of a compartment, at a locker that has
 // no such compartments any more.
 func TestARefusedOrderIsToldAgainWhenTheSizeIsGone(t *testing.T) {

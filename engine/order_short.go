@@ -57,7 +57,12 @@ func (w *orderWork) short() error {
 }
 
 // correct takes units that were not found off on hand, or blocks their cell. What is held of it has just been written to the record.
+//
+// Where more is held than is on hand, as after a till has sold what was held, so many units are known to be gone already: those that
+// were not found are these first, and are not taken off twice.
 func (w *orderWork) correct(u orderUnits, at uint32) {
+	before, _ := w.e.stock.View(u.sku, at)
+	gone := max(0, int64(u.units)-max(0, before.Held-before.OnHand))
 	for i := range w.c.rec.Cells {
 		c := &w.c.rec.Cells[i]
 		if c.SKU != u.sku || c.Location != at {
@@ -66,8 +71,8 @@ func (w *orderWork) correct(u orderUnits, at uint32) {
 		if w.r.Recount {
 			c.Flags |= record.Blocked
 		} else {
-			c.OnHand -= int64(u.units)
-			c.Delta -= int64(u.units)
+			c.OnHand -= gone
+			c.Delta -= gone
 		}
 	}
 }
@@ -139,10 +144,15 @@ func (w *orderWork) eachNearby(f func(p *place) bool) {
 	})
 }
 
-// placeWithAll returns the nearest location that has all the order still waits for.
+// placeWithAll returns the nearest location that has all the order still waits for, and can hand it over as it was ordered. What was
+// ordered for a slot or a compartment stays where these are: another time or place is for the customer to choose.
 func (w *orderWork) placeWithAll() (found *place) {
+	if w.o.Slot != 0 || w.o.Compartment != "" {
+		return nil
+	}
+	needs := neededOf(w.o)
 	w.eachNearby(func(p *place) bool {
-		if LocationKind(p.Kind) == Warehouse {
+		if LocationKind(p.Kind) == Warehouse || p.lacking(needs) != nil || !p.handsOver(Handover(w.o.Handover)) {
 			return true
 		}
 		for i := range w.o.Lines {
@@ -176,7 +186,8 @@ func (w *orderWork) moveTo(p *place, missing []orderUnits) error {
 		w.hold(u, p.ID)
 	}
 	w.o.Location, w.place, w.o.State, w.o.Move = p.ID, p, uint8(Placed), uint8(MoveReroute)
-	w.o.Slot, w.o.SlotEnd, w.o.Compartment = 0, 0, ""
-	w.reason = fmt.Sprintf("all of it is at %q", w.e.locations.Name(p.ID))
+	if w.reason = fmt.Sprintf("all of it is at %q", w.e.locations.Name(p.ID)); w.r.Reason != "" {
+		w.reason = w.r.Reason + "; " + w.reason
+	}
 	return w.restart()
 }

@@ -209,6 +209,9 @@ func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
 		encoded:   bytes.Clone(record.AppendOrder(scratch[:0], r)), // no longer than it need be, as there may be a million
 		elsewhere: elsewhere,
 	}
+	if r.Deadline == 0 {
+		e.customer, e.owner = 0, "" // it holds nothing, as a parcel that was sent: no limit is for it
+	}
 	if e.ended != 0 {
 		e.due = e.ended
 	} else {

@@ -396,6 +396,30 @@ func TestLiveOrdersAreLimitedPerCustomer(t *testing.T) {
 	if _, err = place("ana"); limit(err) != engine.OrdersPerCustomer {
 		t.Fatal(err)
 	}
+	var over *engine.LimitError
+	if errors.As(err, &over); over.Wait != 4*time.Hour {
+		t.Errorf("the first of them ends in %v, want 4h", over.Wait)
+	}
+}
+
+// TestAParcelOnItsWayIsNoHold: a limit is for those who hold, not for those who have bought.
+func TestAParcelOnItsWayIsNoHold(t *testing.T) {
+	s := &counter{enginetest.Open(t, engine.Options{OrdersPerCustomer: 1, OrdersPerOwner: 1}), t}
+	s.receive(engine.Line{SKU: "lamp", Location: "lyon", Quantity: 100})
+	ask := engine.PlaceOrderRequest{
+		Lines: []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 2}}, Customer: engine.Person{Reference: "ana"}, Owner: "shop",
+		Fulfilment: engine.ShipHome, Payment: engine.OnlinePaid,
+	}
+	var over *engine.LimitError
+	for range 2 {
+		o := s.order(ask)
+		s.move(&o, engine.MoveDispatch, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 1}))
+		if _, err := s.PlaceOrder(&ask); !errors.As(err, &over) {
+			t.Fatalf("one lamp is held still: %v", err)
+		}
+		s.move(&o, engine.MoveDispatch)
+		s.Restart()
+	}
 }
 
 func (s *counter) available(sku, location string, want int64) {

@@ -288,6 +288,9 @@ func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, id ID, now int64) 
 	if need := r.lacking(p); need != nil {
 		return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
 	}
+	if r.needsCompartment(p) {
+		return invalid("compartment", "", fmt.Sprintf("a size of the compartments of %q, into one of which the order is put", e.locations.Name(p.ID)))
+	}
 	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
 		return err
 	}
@@ -332,39 +335,73 @@ func (r *PlaceOrderRequest) handoverAt(p *place) Handover {
 
 // lacking returns a service that the order needs and a location does not have that says which it has, or nil.
 func (r *PlaceOrderRequest) lacking(p *place) *neededService {
-	if r.Fulfilment == ShipHome || p.traits>>kindBits == 0 {
+	if r.Fulfilment == ShipHome {
 		return nil
 	}
-	for _, need := range r.services(r.handoverAt(p)) {
-		if p.traits&(1<<(kindBits+need.service)) == 0 {
-			return &need
+	return p.lacking(neededServices(r.handoverAt(p), r.Channel, r.Payment))
+}
+
+// lacking returns a service of those needed that a location does not have that says which it has, or nil.
+func (p *place) lacking(needed [maxNeeded]neededService) *neededService {
+	if p.traits>>kindBits == 0 {
+		return nil
+	}
+	for i := range needed {
+		if n := &needed[i]; n.service != 0 && p.traits&(1<<(kindBits+n.service)) == 0 {
+			return n
 		}
 	}
 	return nil
 }
 
+// needsCompartment reports whether a location would put the order into one of its compartments, and the request names no size.
+func (r *PlaceOrderRequest) needsCompartment(p *place) bool {
+	return r.Fulfilment != ShipHome && r.Compartment == "" && len(p.compartments) > 0 && r.handoverAt(p) == AtLocker
+}
+
 type neededService struct {
-	service      Service
+	service      Service // 0 = none, as no order needs in_store
 	field, value string
 }
 
-// services are those that an order needs where it is collected.
-func (r *PlaceOrderRequest) services(h Handover) (need []neededService) {
+// maxNeeded is how many services an order needs at most.
+const maxNeeded = 3
+
+// neededServices are those that an order needs where it is collected.
+func neededServices(h Handover, channel OrderChannel, payment PaymentTerms) (needed [maxNeeded]neededService) {
 	switch h {
 	case AtCurbside:
-		need = append(need, neededService{ServiceCurbside, "handover", h.String()})
+		needed[0] = neededService{ServiceCurbside, "handover", h.String()}
 	case AtLocker:
-		need = append(need, neededService{ServiceLocker, "handover", h.String()})
+		needed[0] = neededService{ServiceLocker, "handover", h.String()}
 	}
-	if r.Channel == Phone {
-		need = append(need, neededService{ServiceCallAndCollect, "channel", r.Channel.String()})
+	if channel == Phone {
+		needed[1] = neededService{ServiceCallAndCollect, "channel", channel.String()}
 	}
-	if r.Payment == PayInStore {
-		need = append(need, neededService{ServicePayInStore, "payment", r.Payment.String()})
+	if payment == PayInStore {
+		needed[2] = neededService{ServicePayInStore, "payment", payment.String()}
 	} else {
-		need = append(need, neededService{ServicePayOnline, "payment", r.Payment.String()})
+		needed[2] = neededService{ServicePayOnline, "payment", payment.String()}
 	}
-	return need
+	return needed
+}
+
+// neededOf are the services that an order needs which was placed.
+func neededOf(o *record.Order) [maxNeeded]neededService {
+	terms := PayInStore
+	if o.Flags&record.PaidOnline != 0 {
+		terms = OnlinePaid
+	}
+	return neededServices(Handover(o.Handover), OrderChannel(o.Channel), terms)
+}
+
+// handsOver reports whether a location that an order was not placed at can hand it over in a way. What is put into lockers goes only to
+// where there are some, none of them with compartments, as of these one would have to be chosen.
+func (p *place) handsOver(h Handover) bool {
+	if h != AtLocker {
+		return true
+	}
+	return len(p.compartments) == 0 && (LocationKind(p.Kind) == Locker || p.traits&(1<<(kindBits+ServiceLocker)) != 0)
 }
 
 // Pickup codes are short enough to be read out, and one of a billion; whoever tries them is slowed down (CodeError).

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"onhand/engine/internal/reservation"
 	"onhand/engine/internal/window"
@@ -187,7 +188,7 @@ func (l *listing) ended(cursor *ReservationCursor) error {
 func (l *listing) byReference() error {
 	reference := []byte(l.filter.Reference)
 	if l.filter.State == 0 || l.filter.State == Held {
-		for _, id := range l.e.reservations.FindReference(nil, reference) {
+		for _, id := range l.e.reservations.FindReference(nil, reference, math.MaxInt) {
 			if len(l.out) == referenceMatchesMax {
 				return nil
 			}

@@ -96,3 +96,18 @@ func TestALimitOnKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestALimitOnOrders(t *testing.T) {
+	r := newRigOn(t, engine.Options{OrdersPerCustomer: 1}, server.Options{})
+	r.stock("S", 1000)
+	order := `{"lines":[{"sku":"S","location":"L","quantity":1}],"customer":{"reference":"anna"}}`
+	if got := r.do("POST", "/v1/orders", order); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	got := r.do("POST", "/v1/orders", order)
+	wantProblem(t, got, 429, "limit-reached")
+	wantLimit(t, got.body, "orders_per_customer", 1, 1)
+	if after := got.header.Get("Retry-After"); after != "14400" {
+		t.Errorf("Retry-After is %q, want 14400, when it is to be accepted", after)
+	}
+}

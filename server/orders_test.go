@@ -371,8 +371,8 @@ func TestAnOrderRefusesWhatItsStateDoesNotAllow(t *testing.T) {
 		}
 	}
 	o := r.orderAt("placed")
-	for range 2 {
-		r.move(o.ID, "extend", "")
+	for _, seconds := range []string{"20000", "30000"} {
+		r.move(o.ID, "extend", `{"expires_in":`+seconds+`}`)
 	}
 	if got := r.do("POST", "/v1/orders/"+o.ID+"/extend", ""); !strings.Contains(wantProblem(t, got, 409, "order-state"), "extended 2 times") {
 		t.Errorf("extended too often: %s", got.body)

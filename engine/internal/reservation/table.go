@@ -321,8 +321,8 @@ func (t *Table) search(s *stripe, hash uint32, id ID) uint32 {
 	return 0
 }
 
-// FindReference appends the ids of the live reservations with a reference to dst.
-func (t *Table) FindReference(dst []ID, reference []byte) []ID {
+// FindReference appends the ids of the live reservations with a reference to dst, up to most of them.
+func (t *Table) FindReference(dst []ID, reference []byte, most int) []ID {
 	if len(reference) == 0 {
 		return dst
 	}
@@ -330,7 +330,8 @@ func (t *Table) FindReference(dst []ID, reference []byte) []ID {
 	s := &t.references[h>>58]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for ref := t.referenceHead(s, uint32(h), reference); ref != 0; ref = t.links(ref).next {
+	for ref := t.referenceHead(s, uint32(h), reference); ref != 0 && most > 0; ref = t.links(ref).next {
+		most--
 		dst = append(dst, t.header(ref).id)
 	}
 	return dst

@@ -193,7 +193,7 @@ func (m *model) checkReferences(r *rapid.T, t *Table) {
 				want = append(want, re.ID)
 			}
 		}
-		got := t.FindReference([]ID{{1, 2, 3}}, []byte(reference))
+		got := t.FindReference([]ID{{1, 2, 3}}, []byte(reference), math.MaxInt)
 		if got[0] != (ID{1, 2, 3}) {
 			r.Fatal("what was in dst is gone")
 		}
@@ -636,7 +636,7 @@ func TestManyShardsAtOnce(t *testing.T) {
 					}
 				}
 				for _, reference := range shared {
-					for _, id := range table.FindReference(nil, []byte(reference)) {
+					for _, id := range table.FindReference(nil, []byte(reference), math.MaxInt) {
 						table.PrefetchID(id)
 					}
 					table.CountReference([]byte(reference))
@@ -729,7 +729,7 @@ func TestManyShardsAtOnce(t *testing.T) {
 		}
 	}
 	for _, reference := range shared {
-		want, got := sharing[reference], table.FindReference(nil, []byte(reference))
+		want, got := sharing[reference], table.FindReference(nil, []byte(reference), math.MaxInt)
 		sortIDs(want)
 		sortIDs(got)
 		if !slices.Equal(got, want) || table.CountReference([]byte(reference)) != int64(len(want)) {
