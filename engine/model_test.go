@@ -324,6 +324,9 @@ func (p *pair) putSKU(t *rapid.T) {
 	if rapid.Bool().Draw(t, "low stock") {
 		s.LowStock = drawThreshold(t)
 	}
+	for _, within := range []*time.Duration{&s.AcceptWithin, &s.PickWithin, &s.CollectWithin} {
+		*within = time.Duration(rapid.SampledFrom([]int{0, 0, 40, 50, 1000}).Draw(t, "within")) * time.Second
+	}
 	if _, err := p.db.PutSKU(s, ""); err != nil {
 		t.Fatal(err)
 	}

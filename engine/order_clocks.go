@@ -89,21 +89,23 @@ func (e *Engine) clockOf(o *record.Order, p *place, now int64) (int64, error) {
 	var within time.Duration
 	switch OrderState(o.State) {
 	case Placed:
-		if within = times.AcceptWithin; PaymentState(o.Payment) == PaymentPending {
+		if PaymentState(o.Payment) == PaymentPending {
 			return bounded(now+int64(times.PayWithin), now), nil
 		}
+		within = e.shortest(o, times.AcceptWithin, func(s *skuSettings) int64 { return s.AcceptWithin })
 	case InTransit:
 		within = times.ArriveWithin + e.leadTime(o, p)
 	case Ready:
 		return e.collectClock(o, p, &times, now)
 	default:
-		within = times.PickWithin
+		within = e.shortest(o, times.PickWithin, func(s *skuSettings) int64 { return s.PickWithin })
 	}
 	// What was ordered for a slot is kept until it is over.
 	return bounded(max(now+int64(within), o.SlotEnd), now), nil
 }
 
 func (e *Engine) collectClock(o *record.Order, p *place, times *OrderClocks, now int64) (int64, error) {
+	collect := func(s *skuSettings) int64 { return s.CollectWithin }
 	deadline := now + int64(times.CollectWithin)
 	if u := times.CollectUntil; u != nil && p != nil && p.calendar != nil {
 		at, err := p.calendar.DeadlineOfOpenDay(timeOf(now), u.OpenDay, u.Before)
@@ -111,12 +113,19 @@ func (e *Engine) collectClock(o *record.Order, p *place, times *OrderClocks, now
 			deadline = at.UnixNano()
 		}
 	}
+	deadline = now + int64(e.shortest(o, time.Duration(deadline-now), collect))
+	return bounded(max(deadline, o.SlotEnd), now), nil
+}
+
+// shortest is how long an order is kept where its location says within, and each SKU of which it waits for units may have a time of its
+// own (0 = none).
+func (e *Engine) shortest(o *record.Order, within time.Duration, own func(*skuSettings) int64) time.Duration {
 	for i := range o.Lines {
-		if s := e.settingsOf(o.Lines[i].SKU); s != nil && s.CollectWithin != 0 && o.Lines[i].Open() > 0 {
-			deadline = min(deadline, now+s.CollectWithin)
+		if s := e.settingsOf(o.Lines[i].SKU); s != nil && own(s) != 0 && o.Lines[i].Open() > 0 {
+			within = min(within, time.Duration(own(s)))
 		}
 	}
-	return bounded(max(deadline, o.SlotEnd), now), nil
+	return within
 }
 
 // bounded is a deadline that a reservation can have.

@@ -270,13 +270,23 @@ func (s *shopkeeper) clock(o *naiveOrder) time.Time {
 	case o.state == engine.Placed && o.payment == engine.PaymentPending:
 		return s.now.Add(townClocks.PayWithin)
 	case o.state == engine.Placed:
-		return s.now.Add(townClocks.AcceptWithin)
+		return s.now.Add(s.shortest(o, townClocks.AcceptWithin, func(sku engine.SKU) time.Duration { return sku.AcceptWithin }))
 	case o.state == engine.Ready:
-		return s.now.Add(townClocks.CollectWithin)
+		return s.now.Add(s.shortest(o, townClocks.CollectWithin, func(sku engine.SKU) time.Duration { return sku.CollectWithin }))
 	case o.state == engine.InTransit:
 		return s.now.Add(townClocks.ArriveWithin)
 	}
-	return s.now.Add(townClocks.PickWithin)
+	return s.now.Add(s.shortest(o, townClocks.PickWithin, func(sku engine.SKU) time.Duration { return sku.PickWithin }))
+}
+
+// shortest is the time of the store, or a SKU's that is waited for if that is less.
+func (s *shopkeeper) shortest(o *naiveOrder, within time.Duration, own func(engine.SKU) time.Duration) time.Duration {
+	for i := range o.lines {
+		if d := own(s.skus[o.lines[i].SKU]); open(&o.lines[i]) > 0 && d != 0 && d < within {
+			within = d
+		}
+	}
+	return within
 }
 
 func (s *shopkeeper) until(o *naiveOrder, deadline time.Time) {

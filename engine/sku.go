@@ -21,9 +21,10 @@ type SKU struct {
 	// DefaultHold is how long a reservation with this SKU is held if it names no deadline, HoldMin to HoldMax; 0 = the
 	// engine's default. Where a basket's SKUs differ, the shortest counts.
 	DefaultHold time.Duration
-	// CollectWithin is how long an order with this SKU is kept once it is ready, HoldMin to HoldMax, where its location would keep it
-	// longer; 0 = as the location says.
-	CollectWithin time.Duration
+	// AcceptWithin, PickWithin and CollectWithin are how long an order with this SKU is kept until it is accepted, until it is picked,
+	// and once it is ready; HoldMin to HoldMax, where its location would keep it longer; 0 = as the location says. Of an order's SKUs
+	// the shortest counts.
+	AcceptWithin, PickWithin, CollectWithin time.Duration
 	// LowStock is from when on its cells are low that have no threshold of their own. A new one counts from the next change
 	// of each cell on.
 	LowStock Threshold
@@ -59,9 +60,11 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 		if s.LowStock != (Threshold{}) {
 			s.LowStock.describe(f)
 		}
-		if s.CollectWithin != 0 {
-			f.text("collect within")
-			f.number(int64(s.CollectWithin))
+		for _, step := range s.steps() {
+			if step.within != 0 {
+				f.text(step.text)
+				f.number(int64(step.within))
+			}
 		}
 	})
 	if err != nil {
@@ -87,7 +90,7 @@ func (e *Engine) PutSKU(s SKU, key string) (SKU, error) {
 	c.rec.SKU = record.SKU{
 		ID: id, Title: s.Title, Unit: s.Unit, GTIN: s.GTIN,
 		DefaultSafety: s.DefaultSafetyStock, DefaultHold: int64(s.DefaultHold), LowStock: record.Threshold(s.LowStock),
-		CollectWithin: int64(s.CollectWithin),
+		AcceptWithin: int64(s.AcceptWithin), PickWithin: int64(s.PickWithin), CollectWithin: int64(s.CollectWithin),
 	}
 	sequence = e.write(c)
 	e.stock.Unlock(&c.locks)
@@ -113,10 +116,24 @@ func checkSKU(s *SKU) error {
 	if s.DefaultHold != 0 && (s.DefaultHold < HoldMin || s.DefaultHold > HoldMax) {
 		return invalid("default_hold", s.DefaultHold, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
 	}
-	if s.CollectWithin != 0 && (s.CollectWithin < HoldMin || s.CollectWithin > HoldMax) {
-		return invalid("collect_within", s.CollectWithin, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
+	for _, step := range s.steps() {
+		if step.within != 0 && (step.within < HoldMin || step.within > HoldMax) {
+			return invalid(step.field, step.within, fmt.Sprintf("%v to %v, or 0", HoldMin, HoldMax))
+		}
 	}
 	return s.LowStock.check()
+}
+
+// skuStep is a SKU's own time for a step of orders.
+type skuStep struct {
+	field, text string // text is what it is in a fingerprint
+	within      time.Duration
+}
+
+func (s *SKU) steps() [3]skuStep {
+	return [...]skuStep{
+		{"collect_within", "collect within", s.CollectWithin}, {"accept_within", "accept within", s.AcceptWithin}, {"pick_within", "pick within", s.PickWithin},
+	}
 }
 
 // validGTIN reports whether s is a GTIN with the right check digit: from the right, digits weigh 1, 3, 1, 3 …, and the
@@ -192,6 +209,7 @@ func (e *Engine) skuFrom(r *record.SKU, sequence uint64) SKU {
 	return SKU{
 		ID: e.skus.Name(r.ID), Title: r.Title, Unit: r.Unit, GTIN: r.GTIN,
 		DefaultSafetyStock: r.DefaultSafety, DefaultHold: time.Duration(r.DefaultHold),
+		AcceptWithin: time.Duration(r.AcceptWithin), PickWithin: time.Duration(r.PickWithin),
 		CollectWithin: time.Duration(r.CollectWithin), LowStock: Threshold(r.LowStock), Sequence: sequence,
 	}
 }

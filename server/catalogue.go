@@ -68,7 +68,9 @@ type skuRequest struct {
 	GTIN               string `json:"gtin"`
 	DefaultSafetyStock int64  `json:"default_safety_stock"`
 	DefaultHold        int64  `json:"default_hold"`   // seconds; 0 = the engine's
-	CollectWithin      int64  `json:"collect_within"` // seconds; 0 = as the location says
+	AcceptWithin       int64  `json:"accept_within"`  // seconds; 0 = as the location says, likewise the next two
+	PickWithin         int64  `json:"pick_within"`
+	CollectWithin      int64  `json:"collect_within"`
 	LowStock           *int64 `json:"low_stock"`
 	LowStockClear      *int64 `json:"low_stock_clear"`
 }
@@ -78,34 +80,34 @@ func (s *Server) putSKU(c *call) error {
 	if err := s.decode(c, &in); err != nil {
 		return err
 	}
-	var hold time.Duration
-	if in.DefaultHold != 0 {
+	sku := engine.SKU{ID: c.params[0], Title: in.Title, Unit: in.Unit, GTIN: in.GTIN, DefaultSafetyStock: in.DefaultSafetyStock}
+	for _, time := range []struct {
+		field string
+		given int64
+		to    *time.Duration
+	}{
+		{"default_hold", in.DefaultHold, &sku.DefaultHold},
+		{"accept_within", in.AcceptWithin, &sku.AcceptWithin},
+		{"pick_within", in.PickWithin, &sku.PickWithin},
+		{"collect_within", in.CollectWithin, &sku.CollectWithin},
+	} {
+		if time.given == 0 {
+			continue
+		}
 		var err error
-		if hold, err = seconds("default_hold", in.DefaultHold); err != nil {
+		if *time.to, err = seconds(time.field, time.given); err != nil {
 			return err
 		}
 	}
-	var collect time.Duration
-	if in.CollectWithin != 0 {
-		var err error
-		if collect, err = seconds("collect_within", in.CollectWithin); err != nil {
-			return err
-		}
-	}
-	lowStock, err := engine.NewThreshold(in.LowStock, in.LowStockClear)
-	if err != nil {
+	var err error
+	if sku.LowStock, err = engine.NewThreshold(in.LowStock, in.LowStockClear); err != nil {
 		return err
 	}
 	key, err := c.idempotencyKey()
 	if err != nil {
 		return err
 	}
-	sku, err := s.engine.PutSKU(engine.SKU{
-		ID: c.params[0], Title: in.Title, Unit: in.Unit, GTIN: in.GTIN,
-		DefaultSafetyStock: in.DefaultSafetyStock, DefaultHold: hold,
-		LowStock: lowStock, CollectWithin: collect,
-	}, key)
-	if err != nil {
+	if sku, err = s.engine.PutSKU(sku, key); err != nil {
 		return err
 	}
 	c.out = appendSKU(c.out, &sku)

@@ -194,8 +194,13 @@ func appendSKU(dst []byte, s *engine.SKU) []byte {
 	dst = appendText(dst, "gtin", s.GTIN)
 	dst = appendNumber(dst, "default_safety_stock", s.DefaultSafetyStock)
 	dst = appendNumber(dst, "default_hold", int64(s.DefaultHold/time.Second))
-	if s.CollectWithin != 0 {
-		dst = appendNumber(dst, "collect_within", int64(s.CollectWithin/time.Second))
+	for _, step := range [...]struct {
+		name   string
+		within time.Duration
+	}{{"accept_within", s.AcceptWithin}, {"pick_within", s.PickWithin}, {"collect_within", s.CollectWithin}} {
+		if step.within != 0 {
+			dst = appendNumber(dst, step.name, int64(step.within/time.Second))
+		}
 	}
 	dst = appendThreshold(dst, s.LowStock)
 	dst = appendUint(dst, "sequence", s.Sequence)

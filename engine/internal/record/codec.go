@@ -271,6 +271,8 @@ func appendRefusal(dst []byte, r *Refusal) []byte {
 const (
 	skuLowStock      = 1 << iota // its threshold
 	skuCollectWithin             // varint
+	skuAcceptWithin              // varint
+	skuPickWithin                // varint
 	skuFlagsEnd
 )
 
@@ -288,6 +290,12 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	if s.CollectWithin != 0 {
 		flags |= skuCollectWithin
 	}
+	if s.AcceptWithin != 0 {
+		flags |= skuAcceptWithin
+	}
+	if s.PickWithin != 0 {
+		flags |= skuPickWithin
+	}
 	if flags == 0 {
 		return binary.AppendVarint(dst, s.DefaultHold)
 	}
@@ -296,8 +304,10 @@ func AppendSKU(dst []byte, s *SKU) []byte {
 	if flags&skuLowStock != 0 {
 		dst = appendThreshold(dst, s.LowStock)
 	}
-	if flags&skuCollectWithin != 0 {
-		dst = binary.AppendVarint(dst, s.CollectWithin)
+	for _, within := range [...]int64{s.CollectWithin, s.AcceptWithin, s.PickWithin} {
+		if within != 0 {
+			dst = binary.AppendVarint(dst, within)
+		}
 	}
 	return dst
 }
@@ -613,6 +623,12 @@ func (d *Decoder) SKU() SKU {
 	}
 	if flags&skuCollectWithin != 0 {
 		s.CollectWithin = d.Varint()
+	}
+	if flags&skuAcceptWithin != 0 {
+		s.AcceptWithin = d.Varint()
+	}
+	if flags&skuPickWithin != 0 {
+		s.PickWithin = d.Varint()
 	}
 	return s
 }

@@ -174,7 +174,8 @@ type SKU struct {
 	GTIN          string
 	DefaultSafety int64
 	DefaultHold   int64 // ns; 0 = the engine's
-	CollectWithin int64 // ns; 0 = as long as the location keeps it
+	// How long the steps of an order with it take at most, in ns; 0 = as its location says.
+	AcceptWithin, PickWithin, CollectWithin int64
 	LowStock      Threshold
 }
 

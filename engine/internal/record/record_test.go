@@ -281,6 +281,11 @@ func drawn(r *rapid.T) *Record {
 		if part("low stock") {
 			rec.SKU.LowStock = Threshold{i64.Draw(r, "low"), i64.Draw(r, "clear")}
 		}
+		for _, within := range []*int64{&rec.SKU.AcceptWithin, &rec.SKU.PickWithin, &rec.SKU.CollectWithin} {
+			if part("within") {
+				*within = i64.Draw(r, "within")
+			}
+		}
 	}
 	if part("location") {
 		rec.Location = Location{ID: max(1, u32.Draw(r, "id")), Name: name.Draw(r, "name"), Kind: rapid.Byte().Draw(r, "kind"), Blocked: part("blocked")}
