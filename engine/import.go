@@ -151,8 +151,14 @@ func (im *Import) check(r *ImportRow) error {
 	f.bool(r.Blocked != nil && *r.Blocked)
 	im.hash = digest.Mix(im.hash, f.sum())
 	set := SetStockRequest{SKU: r.SKU, Location: r.Location, OnHand: r.OnHand, SafetyStock: r.SafetyStock, Blocked: r.Blocked}
+	if r.empty() {
+		return set.checkNames()
+	}
 	return set.check()
 }
+
+// empty reports whether a row leaves its cell as it is.
+func (r *ImportRow) empty() bool { return r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil }
 
 // chunk carries out the rows without an error and sets the errors of those that can't be.
 func (im *Import) chunk(errs []error, rows []ImportRow) error {
@@ -170,11 +176,12 @@ func (im *Import) chunk(errs []error, rows []ImportRow) error {
 	}
 	im.lines = im.lines[:0]
 	for i := range rows {
-		if errs[i] == nil {
+		if errs[i] == nil && !rows[i].empty() {
 			im.lines = append(im.lines, Line{SKU: rows[i].SKU, Location: rows[i].Location})
 		}
 	}
 	if len(im.lines) == 0 {
+		im.countAs(errs, &im.report.Applied)
 		return nil
 	}
 	e := im.e
@@ -213,7 +220,7 @@ func (im *Import) decide(c *command, errs []error, rows []ImportRow) {
 	}
 	for i := range rows {
 		r := &rows[i]
-		if errs[i] != nil {
+		if errs[i] != nil || r.empty() {
 			continue
 		}
 		sku, _ := im.e.skus.Lookup(r.SKU)

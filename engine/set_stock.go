@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 
 	"onhand/engine/internal/record"
@@ -107,14 +108,12 @@ func (e *Engine) SetStock(r *SetStockRequest) (StockChange, error) {
 	})
 }
 
+func (r *SetStockRequest) checkNames() error {
+	return cmp.Or(checkSKUName("sku", r.SKU), checkName("location", r.Location), checkNotReserved("location", r.Location))
+}
+
 func (r *SetStockRequest) check() error {
-	if err := checkSKUName("sku", r.SKU); err != nil {
-		return err
-	}
-	if err := checkName("location", r.Location); err != nil {
-		return err
-	}
-	if err := checkNotReserved("location", r.Location); err != nil {
+	if err := r.checkNames(); err != nil {
 		return err
 	}
 	if r.OnHand == nil && r.SafetyStock == nil && r.Blocked == nil && !r.InheritSafetyStock && r.LowStock == nil && !r.InheritLowStock {

@@ -67,8 +67,8 @@ type skuRequest struct {
 	Unit               string `json:"unit"`
 	GTIN               string `json:"gtin"`
 	DefaultSafetyStock int64  `json:"default_safety_stock"`
-	DefaultHold        int64  `json:"default_hold"`   // seconds; 0 = the engine's
-	AcceptWithin       int64  `json:"accept_within"`  // seconds; 0 = as the location says, likewise the next two
+	DefaultHold        int64  `json:"default_hold"`  // seconds; 0 = the engine's
+	AcceptWithin       int64  `json:"accept_within"` // seconds; 0 = as the location says, likewise the next two
 	PickWithin         int64  `json:"pick_within"`
 	CollectWithin      int64  `json:"collect_within"`
 	LowStock           *int64 `json:"low_stock"`

@@ -110,6 +110,7 @@ func TestEveryBodyIsOfATypeThatIsUnderstood(t *testing.T) {
 		wantProblem(t, r.do(call.method, call.path, "{}", "Content-Encoding", "br"), 415, "encoding")
 		if call.RequestBody != nil && call.OperationID != "importStock" {
 			wantProblem(t, r.do(call.method, call.path, "<lines/>", "Content-Type", "text/xml"), 415, "media-type")
+			wantProblem(t, r.do(call.method, call.path, "{}", "Content-Type", `application/json; charset="UTF-16"`), 415, "media-type")
 		}
 	}
 }

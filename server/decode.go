@@ -28,10 +28,17 @@ func (s *Server) decode(c *call, v any, nullable ...jsontext.Pointer) error {
 	if err != nil {
 		return err
 	}
-	if media, _, _ := bytes.Cut(c.ctx.Request.Header.ContentType(), []byte{';'}); len(media) > 0 && !isJSON(media) {
+	media, parameters, _ := bytes.Cut(c.ctx.Request.Header.ContentType(), []byte{';'})
+	if len(media) > 0 && !isJSON(media) {
 		return &problem{
 			status: fasthttp.StatusUnsupportedMediaType, kind: "media-type", title: "The body is not JSON",
 			detail: "Content-Type is " + quoteShort(media) + ", want application/json",
+		}
+	}
+	if charset, ok := charsetOf(parameters); ok && !strings.EqualFold(charset, "utf-8") {
+		return &problem{
+			status: fasthttp.StatusUnsupportedMediaType, kind: "media-type", title: "The body is not UTF-8",
+			detail: "Content-Type says charset " + quoteShort([]byte(charset)) + ", want utf-8 or none (RFC 8259, section 8.1)",
 		}
 	}
 	if len(body) == 0 {
@@ -60,6 +67,19 @@ func refuseNull(body []byte, nullable []jsontext.Pointer) error {
 			return invalidField(fieldOf(d.StackPointer()), "null", "a value, or to be left out")
 		}
 	}
+}
+
+// charsetOf returns the charset among the parameters of a Content-Type.
+func charsetOf(parameters []byte) (charset string, given bool) {
+	for len(parameters) > 0 {
+		var one []byte
+		one, parameters, _ = bytes.Cut(parameters, []byte{';'})
+		name, value, _ := bytes.Cut(one, []byte{'='})
+		if strings.EqualFold(string(bytes.TrimSpace(name)), "charset") {
+			return string(bytes.Trim(value, " \t\"")), true
+		}
+	}
+	return "", false
 }
 
 // isJSON takes what curl sends with -d for JSON too: a body that is none is refused all the same.

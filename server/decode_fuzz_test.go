@@ -29,6 +29,17 @@ var decoders = []struct {
 	{into: func() any { return new(skuRequest) }},
 	{into: func() any { return new(locationRequest) }},
 	{into: func() any { return new(basketRequest) }},
+	{into: func() any { return new(shortRequest) }},
+	{into: func() any { return new(paymentRequest) }},
+	{into: func() any { return new(extendRequest) }},
+	{into: func() any { return new(receiveOrderRequest) }},
+	{into: func() any { return new(rescheduleRequest) }},
+	{into: func() any { return new(arriveRequest) }},
+	{into: func() any { return new(transferRequest) }},
+	{into: func() any { return new(dispatchRequest) }},
+	{into: func() any { return new(receiveRequest) }},
+	{into: func() any { return new(cancelRequest) }},
+	{into: func() any { return new(webhookRequest) }},
 }
 
 func decodeBytes(which int, body []byte) (any, error) {
@@ -55,6 +66,17 @@ func FuzzDecode(f *testing.F) {
 		`{"title":"\u00e9\ud83d\ude00","unit":"","gtin":"4006381333931","default_safety_stock":-1,"default_hold":60}`,
 		`{"name":"n","kind":"locker","blocked":false,"position":{"latitude":-0.5,"longitude":180},"opening_hours":[{"days":["monday"],"opens":"08:00","closes":"24:00"}],"special_days":[{"from":"--12-24","closed":true}],"services":["counter"],"attributes":{"a":"b"}}`,
 		`{"lines":[{"sku":"S","quantity":1}],"near":{"latitude":1,"longitude":2},"radius_km":0.5,"open_at":"now","limit":3}`,
+		`{"lines":[{"sku":"S","quantity":1}],"recount":true,"location":"L","by":"mia","reason":"r"}`,
+		`{"payment_reference":"pi_1","by":"till"}`,
+		`{"expires_at":"2026-03-02T09:00:00Z"}`,
+		`{"transfer":"01932d6e-8c5a-7b1e-9d4f-2a6b8c0e1f35","lines":[{"sku":"S","quantity":1,"lost":2,"damaged":3}],"close":true}`,
+		`{"slot":"2026-03-02T09:00:00Z"}`,
+		`{"bay":"4","vehicle":"blue car"}`,
+		`{"from":"L","to":"M","lines":[{"sku":"S","quantity":1}],"expected_at":"2026-03-02T09:00:00Z","dispatch":true}`,
+		`{"lines":[{"sku":"S","quantity":1}],"expected_at":"2026-03-02T09:00:00Z"}`,
+		`{"lines":[{"sku":"S","quantity":1,"lost":1}],"close":true}`,
+		`{"lines":[{"sku":"S","quantity":1}],"reason":"r"}`,
+		`{"url":"https://example.org/hook","events":["order.*"],"locations":["L"],"description":"d","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","disabled":false}`,
 	} {
 		f.Add(uint8(i), []byte(body))
 	}

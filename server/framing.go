@@ -35,6 +35,9 @@ func checkFraming(h *fasthttp.RequestHeader) *problem {
 		}
 		i += 1 + next
 	}
+	if blankInName(raw) {
+		return badFraming("a header's name holds a blank (RFC 9110, section 5.1)")
+	}
 	if hasHeader(raw, "transfer-encoding:") {
 		if hasHeader(raw, "content-length:") {
 			return badFraming("it has both Content-Length and Transfer-Encoding (RFC 9112, section 6.3)")
@@ -50,6 +53,21 @@ var crlf = []byte("\r\n")
 
 func badFraming(detail string) *problem {
 	return &problem{status: fasthttp.StatusBadRequest, kind: "framing", title: "The request is ambiguous", detail: detail}
+}
+
+// blankInName reports whether a line of raw has a blank before its colon. fasthttp refuses most other bytes that no name has.
+func blankInName(raw []byte) bool {
+	for len(raw) > 0 {
+		line := raw
+		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
+			line = raw[:i]
+		}
+		raw = raw[min(len(line)+1, len(raw)):]
+		if colon := bytes.IndexByte(line, ':'); colon >= 0 && bytes.IndexByte(line[:colon], ' ') >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // hasHeader reports whether a line of raw begins with name, in lower case and with its colon.

@@ -51,6 +51,8 @@ func TestAmbiguousFramingIsRefusedAndTheConnectionClosed(t *testing.T) {
 		"a NUL in a header":             getLocation + "X-Note: a\x00b\r\n\r\n",
 		"a NUL in a header's name":      getLocation + "X-No\x00te: a\r\n\r\n",
 		"a NUL in the target":           "GET /v1/locations/L\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a blank in a header's name":    getLocation + "X Note: a\r\n\r\n",
+		"a blank in an encoding's name": postAdjust + length + "X Transfer-Encoding: chunked\r\n\r\n" + adjustByOne,
 		"a header without a colon":      getLocation + "nonsense\r\n\r\n",
 		"a header without a name":       getLocation + ": nameless\r\n\r\n",
 		"no host":                       "GET /v1/locations/L HTTP/1.1\r\n\r\n",

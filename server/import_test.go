@@ -416,3 +416,32 @@ func TestImportsHaveLimitsAsSentAndUnpacked(t *testing.T) {
 		}
 	})
 }
+
+// TestARowWithoutValuesLeavesItsCellAsItIs, and makes none.
+func TestARowWithoutValuesLeavesItsCellAsItIs(t *testing.T) {
+	r := newRig(t, server.Options{})
+	r.stock("A", 5)
+	for _, file := range []string{"sku,location,on_hand,safety_stock,blocked\nA,L,,,\nB,L,,,\n", "sku,location\nA,L\nB,L\n", `{"sku":"A","location":"L"}` + "\n" + `{"sku":"B","location":"L"}` + "\n"} {
+		for _, mode := range []string{"set", "delta", "set&id=x", "set&id=x"} {
+			sequence := r.db.Durable()
+			if got := r.importFile("?mode="+mode, file); got.Rows != 2 || got.Applied != 2 || got.Failed != 0 {
+				t.Errorf("%q, %s: %+v", file, mode, got)
+			}
+			if r.db.Durable() != sequence {
+				t.Errorf("%q, %s changed something", file, mode)
+			}
+		}
+	}
+	if c := r.cell("A"); c.OnHand != 5 {
+		t.Errorf("%+v", c)
+	}
+	if got := r.get("/v1/stock/B/L"); got.status != http.StatusNotFound {
+		t.Errorf("a cell was made: %s", got.body)
+	}
+	if got := r.importFile("", "sku,location,on_hand\nA,L,\n,L,\nA,L,7\nA,transit:L,\n"); got.Applied != 2 || got.Failed != 2 {
+		t.Errorf("%+v", got)
+	}
+	if c := r.cell("A"); c.OnHand != 7 {
+		t.Errorf("%+v", c)
+	}
+}

@@ -64,7 +64,7 @@ func answerHint(no *answerError) string {
 		return "Raise the server's limit (--import-bytes-max, --import-unpacked-max), or split the file."
 	}
 	if strings.HasSuffix(no.problem.Type, ":key-reused") {
-		return "An id belongs to one file and mode. Take another for another file."
+		return "An id belongs to one file and mode. Rows that failed are sent again once corrected, alone and under another id: the others have taken effect."
 	}
 	if strings.HasSuffix(no.problem.Type, ":framing") && strings.Contains(no.problem.Title, "TLS") {
 		return "Write https:// in --to."

@@ -82,6 +82,9 @@ func (c *keyListCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return err // a mistyped directory is not one without keys
+	}
 	keys, err := server.ListKeys(path)
 	if err != nil {
 		return err

@@ -176,7 +176,7 @@ type SKU struct {
 	DefaultHold   int64 // ns; 0 = the engine's
 	// How long the steps of an order with it take at most, in ns; 0 = as its location says.
 	AcceptWithin, PickWithin, CollectWithin int64
-	LowStock      Threshold
+	LowStock                                Threshold
 }
 
 // Location is a location's record.
