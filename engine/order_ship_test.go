@@ -360,7 +360,7 @@ func TestUnitsOnTheirWayToAStore(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"place": m.place, "place another": m.place, "dispatch": m.dispatch, "dispatch more": m.dispatch, "receive": m.receive, "receive more": m.receive,
-			"step": m.step, "step on": m.step, "collect": m.collect, "cancel": m.cancel, "short": m.short, "pass": m.pass, "restart": m.restart,
+			"step": m.step, "step on": m.step, "step further": m.step, "collect": m.collect, "collect it": m.collect, "cancel": m.cancel, "short": m.short, "pass": m.pass, "restart": m.restart,
 		})
 		if err := m.db.CheckInvariants(); err != nil {
 			rt.Fatal(err)
@@ -368,7 +368,7 @@ func TestUnitsOnTheirWayToAStore(t *testing.T) {
 	}
 	// Mostly one round is enough; what it has not come to by chance, some other round does.
 	missing := []engine.OrderState{engine.Placed}
-	for round := 0; round < 20 && len(missing) > 0 && !t.Failed(); round++ {
+	for round := 0; round < 100 && len(missing) > 0 && !t.Failed(); round++ {
 		rapid.Check(t, check)
 		missing = slices.DeleteFunc(engine.OrderStates(), func(s engine.OrderState) bool { return s == engine.Returned || seen[s] })
 	}

@@ -490,7 +490,7 @@ func (r *rig) importCells(n int) {
 }
 
 func TestAReaderThatStopsReadingHarmsNobodyAndIsCutOff(t *testing.T) {
-	r := newRig(t, server.Options{WriteTimeout: time.Second})
+	r := newRig(t, server.Options{WriteTimeout: 5 * time.Second})
 	r.importCells(50_000) // 15 MB of feed, more than the sockets' buffers take
 	heap := func() int64 {
 		runtime.GC()

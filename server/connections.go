@@ -226,7 +226,7 @@ func (cs *connections) closeAll() error {
 }
 
 // bareTimeout is how long a bare answer may take. It fits into the socket's buffer, so it takes no time at all.
-const bareTimeout = 100 * time.Millisecond
+const bareTimeout = time.Second
 
 // answerBare writes a problem to a connection that no request has been read from.
 func answerBare(conn net.Conn, p *problem) {

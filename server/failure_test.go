@@ -29,7 +29,10 @@ type brokenClock struct {
 	armed atomic.Bool
 }
 
-func (c *brokenClock) Wall() int64 { return time.Now().UnixNano() }
+func (c *brokenClock) Read() (wall, monotonic int64) {
+	now := time.Now()
+	return now.UnixNano(), int64(now.Sub(c.began))
+}
 
 func (c *brokenClock) Monotonic() int64 {
 	if c.armed.Load() {

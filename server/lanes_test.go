@@ -233,6 +233,7 @@ func TestAStopLetsRequestsUnderWayFinishAndLosesNothing(t *testing.T) {
 	events := r.dial()
 	events.send("GET /v1/changes?after=0 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
 	poll := r.begin("GET", "/v1/changes?wait=300&after="+strconv.FormatUint(r.db.Durable(), 10), "")
+	eventually(t, "both read the feed", func() bool { return r.gauge("onhand_streams_running") == 2 })
 	running := r.beginImport("sku,location,on_hand\nI,L,7\n")
 	release := r.db.HoldSyncs()
 	defer release()

@@ -80,6 +80,7 @@ func TestWebhooks(t *testing.T) {
 		t.Errorf("its data is\n%s\nthe feed has\n%s", event.Data, line)
 	}
 
+	eventually(t, "it is noted as delivered", func() bool { return strings.Contains(r.get("/v1/webhooks/shop/deliveries").body, event.ID) })
 	got := r.get("/v1/webhooks/shop")
 	if strings.Contains(got.body, "whsec_") || fieldOf(t, got.body, "description") != "the shop" {
 		t.Errorf("the endpoint: %s", got.body)

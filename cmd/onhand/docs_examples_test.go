@@ -107,8 +107,12 @@ type movedClock struct {
 	ahead atomic.Int64
 }
 
-func (c *movedClock) Wall() int64      { return time.Now().UnixNano() + c.ahead.Load() }
 func (c *movedClock) Monotonic() int64 { return int64(time.Since(c.began)) + c.ahead.Load() }
+
+func (c *movedClock) Read() (wall, monotonic int64) {
+	now, ahead := time.Now(), c.ahead.Load()
+	return now.UnixNano() + ahead, int64(now.Sub(c.began)) + ahead
+}
 
 func (c *movedClock) sleep(t *testing.T, text string) {
 	t.Helper()

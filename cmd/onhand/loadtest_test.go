@@ -1,9 +1,13 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +30,7 @@ func TestALoadGoesOnWhileTheServerIsKilled(t *testing.T) {
 	}()
 	report := filepath.Join(dir, "report")
 	load := exec.Command(program, "loadtest", "mixed", "--to", "http://"+address, "--metrics", "http://"+p.admin+"/metrics", "--mix", "read=20,reserve=60,till=20",
-		"--rate", "800", "--duration", "4s", "--warmup", "0s", "--skus", "50", "--locations", "4", "--hold", "2s", "--connections", "32",
+		"--rate", "800", "--duration", "10s", "--warmup", "0s", "--skus", "50", "--locations", "4", "--hold", "2s", "--connections", "32",
 		"--expect-restart", "--fail-if", "errors>0", "--fail-if", "dropped>0", "--out", report)
 	var out strings.Builder
 	load.Stdout, load.Stderr = &out, &out
@@ -34,7 +38,7 @@ func TestALoadGoesOnWhileTheServerIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		time.Sleep(1200 * time.Millisecond)
+		awaitLoad(t, p.admin)
 		p.kill()
 		if p, err = startProcess(program, dir, os.Environ(), filepath.Join(dir, "db"), "--listen", address); err != nil {
 			t.Fatal(err)
@@ -55,4 +59,25 @@ func TestALoadGoesOnWhileTheServerIsKilled(t *testing.T) {
 		t.Errorf("%d requests were late, %d reservations: no restart was felt\n%s", r.Late, r.Verified.Reservations, out.String())
 	}
 	t.Logf("%d requests were sent again\n%s", again, out.String())
+}
+
+var heldCount = regexp.MustCompile(`(?m)^onhand_reservations_total{outcome="held"} (\d+)`)
+
+// awaitLoad waits until a server has made reservations since it started: the load that makes them is under way.
+func awaitLoad(t *testing.T, admin string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, err := http.Get("http://" + admin + "/metrics")
+		if err != nil {
+			continue
+		}
+		text, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if m := heldCount.FindSubmatch(text); err == nil && m != nil {
+			if n, _ := strconv.Atoi(string(m[1])); n >= 300 {
+				return
+			}
+		}
+	}
+	t.Fatal("the load has not begun within a minute")
 }

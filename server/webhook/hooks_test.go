@@ -269,7 +269,7 @@ func TestARotatedSecret(t *testing.T) {
 	last := trade(t, e, 3)
 	r.await("signed with the old one", all(1, last))
 	delivered(t, h, "shop", last+1)
-	r.secrets = []Secret{next.Secret}
+	r.from(nil, next.Secret)
 	r.await("signed with the new one", all(1, trade(t, e, 3)))
 }
 
@@ -296,7 +296,7 @@ func TestGoneDisables(t *testing.T) {
 	if endpoint, _, _ = h.Get("shop"); !strings.Contains(endpoint.Disabled, "410") {
 		t.Fatalf("after a restart it is disabled: %q", endpoint.Disabled)
 	}
-	r.answer = nil
+	r.from(nil, r.secrets...)
 	put(t, h, Endpoint{ID: "shop", URL: r.URL}) // it is wanted again
 	r.await("what was not taken", all(1, last))
 }
@@ -331,14 +331,7 @@ func TestTheDeadDelayNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refusing := "http://" + closed.Addr().String()
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const refusing = "http://127.0.0.1:1" // tcpmux: nobody listens
 	failing, well := newReceiver(t), newReceiver(t)
 	failing.answer = func(http.ResponseWriter, *http.Request, *received) int { return 503 }
 	put(t, h, Endpoint{ID: "refusing", URL: refusing})
@@ -436,6 +429,8 @@ func TestDeletedAndDisabled(t *testing.T) {
 	}
 	put(t, h, Endpoint{ID: "shop", URL: r.URL})
 	r.await("what happened meanwhile", all(1, first))
+	kinds, _ := happened(t, e, 1, everything)
+	delivered(t, h, "shop", uint64(len(kinds)))
 	if ok, err := h.Delete("shop"); !ok || err != nil {
 		t.Fatal(ok, err)
 	}

@@ -17,10 +17,10 @@ import (
 type receiver struct {
 	*httptest.Server
 	t       *testing.T
-	secrets []Secret // any of which may have signed
 
-	mu    sync.Mutex
-	taken []received
+	mu      sync.Mutex // also of secrets and answer, once events are under way
+	taken   []received
+	secrets []Secret // any of which may have signed
 	// answer, if there is one, is what to answer with; 200 takes the event.
 	answer func(w http.ResponseWriter, r *http.Request, e *received) int
 }
@@ -63,7 +63,10 @@ func (r *receiver) serve(w http.ResponseWriter, q *http.Request) {
 	if err != nil || time.Since(time.Unix(seconds, 0)).Abs() > time.Minute {
 		r.t.Errorf("webhook-timestamp is %q", q.Header.Get("webhook-timestamp"))
 	}
-	signed := slices.ContainsFunc(r.secrets, func(s Secret) bool {
+	r.mu.Lock()
+	answer, secrets := r.answer, r.secrets
+	r.mu.Unlock()
+	signed := slices.ContainsFunc(secrets, func(s Secret) bool {
 		return slices.Contains(splitSignatures(q.Header.Get("webhook-signature")), sign(e.ID, time.Unix(seconds, 0), body, s))
 	})
 	if id := q.Header.Get("webhook-id"); id != e.ID || e.Version != "1.0" || !signed || q.Method != http.MethodPost ||
@@ -71,8 +74,8 @@ func (r *receiver) serve(w http.ResponseWriter, q *http.Request) {
 		r.t.Errorf("webhook-id %q of event %q of CloudEvents %q, signed %t, as %q", id, e.ID, e.Version, signed, q.Header.Get("Content-Type"))
 	}
 	status := http.StatusOK
-	if r.answer != nil {
-		status = r.answer(w, q, &e)
+	if answer != nil {
+		status = answer(w, q, &e)
 	}
 	if status == 0 {
 		return // it was answered, or never will be
@@ -83,6 +86,13 @@ func (r *receiver) serve(w http.ResponseWriter, q *http.Request) {
 		r.mu.Unlock()
 	}
 	w.WriteHeader(status)
+}
+
+// from has the receiver answer otherwise, and take signatures by other secrets, from now on.
+func (r *receiver) from(answer func(w http.ResponseWriter, r *http.Request, e *received) int, secrets ...Secret) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer, r.secrets = answer, secrets
 }
 
 func splitSignatures(header string) (all []string) {

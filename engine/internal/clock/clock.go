@@ -15,10 +15,10 @@ import (
 
 // Source is where Clock reads time: System in production, Manual in tests.
 type Source interface {
-	// Wall returns the wall clock, in nanoseconds since 1970-01-01 UTC.
-	Wall() int64
 	// Monotonic returns nanoseconds since some fixed moment; it never goes back.
 	Monotonic() int64
+	// Read returns the wall clock, in nanoseconds since 1970-01-01 UTC, and the monotonic one, both at the same instant.
+	Read() (wall, monotonic int64)
 }
 
 // slewUnit is the denominator of the rate correction and slewMax its largest numerator: 64/1024 = 1/16. Fast enough
@@ -52,7 +52,8 @@ func (a *anchor) at(monotonic int64) int64 {
 // New returns a clock that starts at the later of the wall clock and last, the latest engine time on record.
 func New(source Source, last int64) *Clock {
 	c := &Clock{source: source}
-	c.anchor.Store(&anchor{monotonic: source.Monotonic(), engine: max(source.Wall(), last)})
+	wall, monotonic := source.Read()
+	c.anchor.Store(&anchor{monotonic: monotonic, engine: max(wall, last)})
 	return c
 }
 
@@ -77,9 +78,9 @@ func (c *Clock) Discipline() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := c.anchor.Swap(nil)
-	monotonic := c.source.Monotonic()
+	wall, monotonic := c.source.Read()
 	engine := last.at(monotonic)
-	offset := c.source.Wall() - engine
+	offset := wall - engine
 	// A difference below 1/16 of a second is worked off in about a second, a larger one at the full rate.
 	slew := min(max(offset/(int64(time.Second)/slewUnit), -slewMax), slewMax)
 	c.anchor.Store(&anchor{monotonic: monotonic, engine: engine, slew: slew})
@@ -92,33 +93,54 @@ type System struct{ start time.Time }
 // NewSystem returns the machine's clock.
 func NewSystem() System { return System{start: time.Now()} }
 
-// Wall implements Source.
-func (System) Wall() int64 { return time.Now().UnixNano() }
-
 // Monotonic implements Source.
 func (s System) Monotonic() int64 { return int64(time.Since(s.start)) }
 
+// Read implements Source.
+func (s System) Read() (wall, monotonic int64) {
+	now := time.Now()
+	return now.UnixNano(), int64(now.Sub(s.start))
+}
+
 // Manual is a clock moved by hand.
-type Manual struct{ wall, monotonic atomic.Int64 }
+type Manual struct {
+	mu        sync.Mutex // held while the clocks move, so that nobody reads one before and the other after
+	wall      int64
+	monotonic atomic.Int64
+}
 
 // NewManual returns a clock that stands at wall.
 func NewManual(wall time.Time) *Manual {
-	m := &Manual{}
-	m.wall.Store(wall.UnixNano())
-	return m
+	return &Manual{wall: wall.UnixNano()}
 }
-
-// Wall implements Source.
-func (m *Manual) Wall() int64 { return m.wall.Load() }
 
 // Monotonic implements Source.
 func (m *Manual) Monotonic() int64 { return m.monotonic.Load() }
 
+// Wall returns the wall clock, in nanoseconds since 1970-01-01 UTC.
+func (m *Manual) Wall() int64 {
+	wall, _ := m.Read()
+	return wall
+}
+
+// Read implements Source.
+func (m *Manual) Read() (wall, monotonic int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wall, m.monotonic.Load()
+}
+
 // Advance lets time pass.
 func (m *Manual) Advance(d time.Duration) {
-	m.wall.Add(int64(d))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wall += int64(d)
 	m.monotonic.Add(int64(d))
 }
 
 // Jump sets the wall clock forward, or back, without time passing.
-func (m *Manual) Jump(d time.Duration) { m.wall.Add(int64(d)) }
+func (m *Manual) Jump(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wall += int64(d)
+}

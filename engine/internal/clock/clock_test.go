@@ -237,23 +237,50 @@ func TestTimeRunsForwardForEveryone(t *testing.T) {
 	wg.Wait()
 }
 
+// TestTimeThatPassesWhileItIsReadIsNoDifference: the wall clock and the monotonic one are compared as of one instant.
+func TestTimeThatPassesWhileItIsReadIsNoDifference(t *testing.T) {
+	m := NewManual(start)
+	c := New(m, 0)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				m.Advance(time.Millisecond)
+			}
+		}
+	}()
+	for range 2000 {
+		if offset := c.Discipline(); offset != 0 {
+			t.Errorf("they are %v apart", offset)
+			break
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 // TestTheSystemClockIsTheMachines, in a bubble where the machine's clock is known.
 func TestTheSystemClockIsTheMachines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSystem()
 		c := New(s, math.MinInt64)
-		wall, monotonic := s.Wall(), s.Monotonic()
+		wall, monotonic := s.Read()
 		if wall != time.Now().UnixNano() || c.Now() != wall {
 			t.Errorf("the wall clock shows %d, engine time is %d, want %d", wall, c.Now(), time.Now().UnixNano())
 		}
 		time.Sleep(90 * time.Second)
-		if d := s.Wall() - wall; d != int64(90*time.Second) {
+		later, passed := s.Read()
+		if d := later - wall; d != int64(90*time.Second) {
 			t.Errorf("the wall clock moved by %v", time.Duration(d))
 		}
-		if d := s.Monotonic() - monotonic; d != int64(90*time.Second) {
+		if d := passed - monotonic; d != s.Monotonic()-monotonic || d != int64(90*time.Second) {
 			t.Errorf("the monotonic clock moved by %v", time.Duration(d))
 		}
-		if offset := c.Discipline(); offset != 0 || c.Now() != s.Wall() {
+		if offset := c.Discipline(); offset != 0 || c.Now() != later {
 			t.Errorf("engine time is %v off", offset)
 		}
 	})
