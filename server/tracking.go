@@ -179,17 +179,19 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 	if !o.Arrived.IsZero() {
 		p.Arrival = &track.Arrival{At: o.Arrived, Bay: o.Bay, Vehicle: o.Vehicle}
 	}
-	for i := range o.History {
-		step := &o.History[i]
-		if n := len(p.Steps); n == 0 || p.Steps[n-1].State != track.State(step.State.String()) {
-			p.Steps = append(p.Steps, track.Step{State: track.State(step.State.String()), At: step.Time})
-		}
+	p.Steps = trackSteps(o.History)
+	away, err := s.engine.OrderAway(o)
+	if err != nil {
+		return nil, err
 	}
 	for i := range o.Lines {
 		l := &o.Lines[i]
 		line := track.Line{SKU: l.SKU, Quantity: l.Quantity - l.Cancelled, Collected: l.Collected, Short: l.Missing, Returned: l.Returned + l.Damaged}
 		if settings, err := s.engine.SKU(l.SKU); err == nil {
 			line.Title, line.Unit = settings.Title, settings.Unit
+		}
+		if away != nil {
+			line.ToSend, line.InTransit = away[i].ToSend, away[i].InTransit
 		}
 		if o.State == engine.Cancelled {
 			line.Quantity = l.Quantity
@@ -199,6 +201,32 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 		}
 	}
 	return p, s.addTrackLocation(p, o)
+}
+
+// trackSteps returns the states that an order came to. Where all that was sent has arrived the order is accepted, as it was before
+// it was sent, or short: its customer is told of the arrival.
+func trackSteps(history []engine.OrderStep) (steps []track.Step) {
+	last := func() (state track.State) {
+		if n := len(steps); n > 0 {
+			state = steps[n-1].State
+		}
+		return state
+	}
+	add := func(state track.State, at time.Time) {
+		if last() != state {
+			steps = append(steps, track.Step{State: state, At: at})
+		}
+	}
+	for i := range history {
+		step := &history[i]
+		if step.Move == engine.MoveReceive && (step.State == engine.Accepted || step.State == engine.OrderShort) {
+			add(track.Received, step.Time)
+		}
+		if step.State != engine.Accepted || last() != track.Received {
+			add(track.State(step.State.String()), step.Time)
+		}
+	}
+	return steps
 }
 
 // addTrackLocation adds what customers need to know of the location. One that was deleted since has its id only.

@@ -83,7 +83,12 @@ func (r *rig) tracked(o *engine.Order, language string) (v struct {
 			Closed        bool
 		} `json:"opening_hours"`
 	}
-	Lines []struct{ Quantity, Collected, Short, Returned int64 }
+	Steps []struct{ State, Text, Mark string }
+	Lines []struct {
+		Quantity, Collected, Short, Returned int64
+		ToSend                               int64 `json:"to_send"`
+		InTransit                            int64 `json:"in_transit"`
+	}
 }) {
 	r.t.Helper()
 	got := r.get(pageOf(o), "Accept", "application/json", "Accept-Language", language)
@@ -145,6 +150,25 @@ func TestThePageOfEachState(t *testing.T) {
 			}
 		}
 	}
+	// What has arrived is accepted again, and not to be sent again.
+	for move, o := range map[string]engine.Order{
+		"receive": r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive),
+		"pick":    r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive, engine.MovePick),
+	} {
+		for _, language := range []string{"en", "fr"} {
+			v := r.tracked(&o, language)
+			if titles[v.Title] || strings.Contains(v.Text, "sent to") || strings.Contains(v.Text, "envoyée") {
+				t.Errorf("%s: %q, %q", move, v.Title, v.Text)
+			}
+			titles[v.Title] = true
+			if got := fmt.Sprint(v.Steps[3:6]); !strings.HasPrefix(got, "[{in_transit ") || !strings.Contains(got, " done} {received ") || !strings.Contains(got, " now} {ready ") {
+				t.Errorf("%s: %+v", move, v.Steps)
+			}
+			if text := html.UnescapeString(r.get(pageOf(&o), "Accept", asPage, "Accept-Language", language).body); !strings.Contains(text, v.Title) || !strings.Contains(text, v.Text) {
+				t.Errorf("%s does not say %q", move, v.Title)
+			}
+		}
+	}
 	ready := orders["ready"]
 	if en, fr := r.tracked(&ready, "en").Title, r.tracked(&ready, "fr").Title; en != "Your order is ready" || !strings.Contains(fr, "prête") {
 		t.Errorf("%q, %q", en, fr)
@@ -157,6 +181,69 @@ func TestThePageOfEachState(t *testing.T) {
 	if l := r.tracked(&cancelled, "en").Lines; len(l) != 1 || l[0].Quantity != 2 {
 		t.Errorf("%+v", l)
 	}
+}
+
+// An order of which some is in the store, and the rest is sent from elsewhere: by two suppliers, or as it was missing.
+func TestThePageOfAnOrderInParts(t *testing.T) {
+	r := newTrackedShop(t, server.Options{})
+	r.put("/v1/locations/vienne", `{"kind":"store","position":{"latitude":45.52,"longitude":4.87}}`)
+	r.put("/v1/stock/lamp/vienne", `{"on_hand":100}`)
+	type page struct{ title, now, whereabouts string } // the step it is at, and where the units of each line are
+	follow := func(o engine.Order, moves ...any) {
+		t.Helper()
+		for ; len(moves) > 0; moves = moves[2:] {
+			m, want := moves[0].(engine.MoveRequest), moves[1].(page)
+			if m.ID = o.ID; m.Move != 0 {
+				var err error
+				if o, err = r.db.MoveOrder(&m); err != nil {
+					t.Fatalf("%s: %v", m.Move, err)
+				}
+			}
+			v := r.tracked(&o, "en")
+			got := page{title: v.Title}
+			for _, s := range v.Steps {
+				if s.Mark == "now" {
+					got.now = s.State
+				}
+			}
+			for _, l := range v.Lines {
+				got.whereabouts += fmt.Sprintf("%d of %d to send, %d in transit; ", l.ToSend, l.Quantity, l.InTransit)
+			}
+			if got != want {
+				t.Errorf("%s: %+v, want %+v", m.Move, got, want)
+			}
+		}
+	}
+	twoSuppliers := func(r *engine.PlaceOrderRequest) {
+		r.Lines = []engine.Line{{SKU: "lamp", Location: "depot", Quantity: 2}, {SKU: "lamp", Location: "vienne", Quantity: 1}}
+		r.Location, r.Fulfilment = "lyon", engine.PickupAfter
+	}
+	follow(r.orderLamps(twoSuppliers),
+		engine.MoveRequest{Move: engine.MoveAccept}, page{"Your order is confirmed", "accepted", "2 of 2 to send, 0 in transit; 1 of 1 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveDispatch, Location: "depot"},
+		page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 2 in transit; 1 of 1 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveReceive}, page{"Part of your order is at the store", "in_transit", "0 of 2 to send, 0 in transit; 1 of 1 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveDispatch},
+		page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 1 in transit; 0 of 1 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveReceive}, page{"Your order has arrived at the store", "received", "0 of 2 to send, 0 in transit; 0 of 1 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveReady}, page{"Your order is ready", "ready", "0 of 2 to send, 0 in transit; 0 of 1 to send, 0 in transit; "},
+	)
+	missing := engine.MoveRequest{Move: engine.MoveShort, Lines: []engine.OrderQuantity{{SKU: "lamp", Quantity: 1}}}
+	follow(r.orderLamps(func(r *engine.PlaceOrderRequest) { r.OnShort = engine.OnShortTransfer }, engine.MovePick),
+		missing, page{"Part of your order is at the store", "picking", "1 of 2 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveDispatch}, page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 1 in transit; "},
+		engine.MoveRequest{Move: engine.MoveReceive}, page{"Your order has arrived at the store", "received", "0 of 2 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MovePick}, page{"Your order is being prepared for collection", "received", "0 of 2 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveReady}, page{"Your order is ready", "ready", "0 of 2 to send, 0 in transit; "},
+	)
+	// One that moved to where all of it is has nothing to be sent, also where it was to be.
+	sent := func(r *engine.PlaceOrderRequest) {
+		r.Lines[0].Location, r.Location, r.Fulfilment, r.OnShort = "depot", "lyon", engine.PickupAfter, engine.OnShortMove
+	}
+	follow(r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive),
+		missing, page{"We have your order", "placed", "0 of 2 to send, 0 in transit; "},
+		engine.MoveRequest{Move: engine.MoveAccept}, page{"Your order is confirmed", "accepted", "0 of 2 to send, 0 in transit; "},
+	)
 }
 
 func TestHeadersOfPages(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 //	 "location": {"name": …, "address": {…}, "phone": …, "position": {…}, "collection_point": …, "time_zone": …},
 //	 "hours": {"state": "open", "closes_at": …, "text": …, "opening_hours": […], "special_days": […]},
 //	 "steps": [{"state": "placed", "text": …, "mark": "done", "at": …}, …],
-//	 "lines": [{"sku": …, "title": …, "unit": …, "quantity": 2, "collected": 0, "short": 0, "returned": 0}, …]}
+//	 "lines": [{"sku": …, "title": …, "unit": …, "quantity": 2, "collected": 0, "short": 0, "returned": 0,
+//	            "to_send": 0, "in_transit": 0}, …]}
 //
 // Members are in this order, and left out where the page has nothing to show, but for language, at, state, title, text,
 // fulfilment, id_required, arrival_allowed, location, hours, steps, lines and a line's numbers. A step's mark is done, now
@@ -86,7 +87,9 @@ func AppendJSON(dst []byte, p *Page, lang string) ([]byte, error) {
 		dst = appendNumber(dst, "quantity", l.Quantity)
 		dst = appendNumber(dst, "collected", l.Collected)
 		dst = appendNumber(dst, "short", l.Short)
-		dst = append(appendNumber(dst, "returned", l.Returned), '}')
+		dst = appendNumber(dst, "returned", l.Returned)
+		dst = appendNumber(dst, "to_send", l.ToSend)
+		dst = append(appendNumber(dst, "in_transit", l.InTransit), '}')
 	}
 	return append(dst, `]}`...), nil
 }

@@ -43,7 +43,7 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 				t.Errorf("%s: the story of %s has a gap", l.tag, key)
 			}
 		}
-		for _, s := range states {
+		for _, s := range steps {
 			if l.stories[string(s)] == (story{}) {
 				t.Errorf("%s: state %s has no story", l.tag, s)
 			}

@@ -107,8 +107,31 @@ func samples() map[string]*Page {
 	})
 	change("placed_home", Placed, func(p *Page) { p.Fulfilment, p.Handover = ShipHome, "" })
 	change("accepted", Accepted, func(p *Page) { p.Payment = DueInStore })
+	allInTransit := func(p *Page) {
+		for i := range p.Lines {
+			p.Lines[i].InTransit = p.Lines[i].Quantity
+		}
+	}
+	received := func(p *Page) {
+		p.Fulfilment = ShipToStore
+		p.Steps = []Step{{Placed, now.Add(-26 * time.Hour)}, {Accepted, now.Add(-20 * time.Hour)}, {InTransit, now.Add(-14 * time.Hour)}, {Received, now.Add(-25 * time.Minute)}}
+	}
+	change("received", Accepted, received)
+	change("received_picking", Picking, func(p *Page) {
+		received(p)
+		p.Steps = append(p.Steps, Step{Picking, now.Add(-5 * time.Minute)})
+	})
+	change("received_partly", Accepted, func(p *Page) {
+		received(p)
+		p.Lines[1].ToSend = 1
+	})
+	change("picking_partly", Picking, func(p *Page) { p.Lines[1].ToSend = 1 }) // one was not found, and is held elsewhere
+	change("in_transit_partly", InTransit, func(p *Page) {
+		p.Lines[1].InTransit, p.Lines[2].ToSend = 1, 250
+	})
 	change("in_transit", InTransit, func(p *Page) {
 		p.Fulfilment = ShipToStore
+		allInTransit(p)
 		p.Hours.State, p.Hours.Closes, p.Hours.Opens = Closed, time.Time{}, time.Date(2026, 11, 26, 10, 0, 0, 0, paris)
 	})
 	change("in_transit_home", InTransit, func(p *Page) { p.Fulfilment, p.Handover = ShipHome, "" })
