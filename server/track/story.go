@@ -113,7 +113,7 @@ func (p *Page) way() []State {
 	sent := p.State == InTransit || p.was(InTransit)
 	switch {
 	case p.Fulfilment == ShipHome && sent:
-		return slices.Insert(way, 3, InTransit)
+		return slices.Insert(way, 4, InTransit) // once it is packed
 	case p.Fulfilment != ShipHome && (sent || p.toBeSent()):
 		return slices.Insert(way, 3, InTransit, Received)
 	}

@@ -41,6 +41,8 @@ func TestStepsAreTheWayOfTheOrder(t *testing.T) {
 		{Ready, ShipToStore, "placed 09,in_transit 12,received 13,picking 14,ready 15", "placed 09, accepted, picking, in_transit 12, received 13, [ready 15], collected"},
 		{InTransit, ShipToStore, "placed 09,in_transit 12,received 13,in_transit 14", "placed 09, accepted, picking, [in_transit 14], received, ready, collected"},
 		{Short, ShipToStore, "placed 09,in_transit 12,received 13,short 13", "placed 09, in_transit 12, received 13, [short 13]"},
+		{InTransit, ShipHome, "placed 09,picking 11,in_transit 12", "placed 09, accepted, picking 11, ready, [in_transit 12], collected"},
+		{Collected, ShipHome, "placed 09,picking 11,in_transit 12,collected 15", "placed 09, accepted, picking 11, ready, in_transit 12, [collected 15]"},
 		// One that begins anew has all of its way before it.
 		{Accepted, Pickup, "placed 09,accepted 10,picking 11,in_transit 12,received 13,placed 14,accepted 15", "placed 14, [accepted 15], picking, ready, collected"},
 		{Accepted, ShipToStore, "placed 09,in_transit 12,received 13,expired 14,placed 15,accepted 16", "placed 15, [accepted 16], picking, in_transit, received, ready, collected"},
