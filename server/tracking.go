@@ -190,6 +190,7 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 		if settings, err := s.engine.SKU(l.SKU); err == nil {
 			line.Title, line.Unit = settings.Title, settings.Unit
 		}
+		p.PartCancelled = p.PartCancelled || l.Cancelled > 0
 		if away != nil {
 			line.ToSend, line.InTransit = away[i].ToSend, away[i].InTransit
 		}

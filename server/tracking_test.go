@@ -68,7 +68,8 @@ func pageOf(o *engine.Order) string { return "/track/" + o.Token.String() }
 // tracked reads an order's page as JSON.
 func (r *rig) tracked(o *engine.Order, language string) (v struct {
 	Language, State, Title, Text, Advice, Code, QR, Reference string
-	ArrivalAllowed                                            bool `json:"arrival_allowed"`
+	PaymentText                                               string `json:"payment_text"`
+	ArrivalAllowed                                            bool   `json:"arrival_allowed"`
 	Arrival                                                   *struct{ Bay, Vehicle string }
 	Location                                                  struct{ Name, Phone string }
 	Hours                                                     struct {
@@ -181,69 +182,6 @@ func TestThePageOfEachState(t *testing.T) {
 	if l := r.tracked(&cancelled, "en").Lines; len(l) != 1 || l[0].Quantity != 2 {
 		t.Errorf("%+v", l)
 	}
-}
-
-// An order of which some is in the store, and the rest is sent from elsewhere: by two suppliers, or as it was missing.
-func TestThePageOfAnOrderInParts(t *testing.T) {
-	r := newTrackedShop(t, server.Options{})
-	r.put("/v1/locations/vienne", `{"kind":"store","position":{"latitude":45.52,"longitude":4.87}}`)
-	r.put("/v1/stock/lamp/vienne", `{"on_hand":100}`)
-	type page struct{ title, now, whereabouts string } // the step it is at, and where the units of each line are
-	follow := func(o engine.Order, moves ...any) {
-		t.Helper()
-		for ; len(moves) > 0; moves = moves[2:] {
-			m, want := moves[0].(engine.MoveRequest), moves[1].(page)
-			if m.ID = o.ID; m.Move != 0 {
-				var err error
-				if o, err = r.db.MoveOrder(&m); err != nil {
-					t.Fatalf("%s: %v", m.Move, err)
-				}
-			}
-			v := r.tracked(&o, "en")
-			got := page{title: v.Title}
-			for _, s := range v.Steps {
-				if s.Mark == "now" {
-					got.now = s.State
-				}
-			}
-			for _, l := range v.Lines {
-				got.whereabouts += fmt.Sprintf("%d of %d to send, %d in transit; ", l.ToSend, l.Quantity, l.InTransit)
-			}
-			if got != want {
-				t.Errorf("%s: %+v, want %+v", m.Move, got, want)
-			}
-		}
-	}
-	twoSuppliers := func(r *engine.PlaceOrderRequest) {
-		r.Lines = []engine.Line{{SKU: "lamp", Location: "depot", Quantity: 2}, {SKU: "lamp", Location: "vienne", Quantity: 1}}
-		r.Location, r.Fulfilment = "lyon", engine.PickupAfter
-	}
-	follow(r.orderLamps(twoSuppliers),
-		engine.MoveRequest{Move: engine.MoveAccept}, page{"Your order is confirmed", "accepted", "2 of 2 to send, 0 in transit; 1 of 1 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveDispatch, Location: "depot"},
-		page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 2 in transit; 1 of 1 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveReceive}, page{"Part of your order is at the store", "in_transit", "0 of 2 to send, 0 in transit; 1 of 1 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveDispatch},
-		page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 1 in transit; 0 of 1 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveReceive}, page{"Your order has arrived at the store", "received", "0 of 2 to send, 0 in transit; 0 of 1 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveReady}, page{"Your order is ready", "ready", "0 of 2 to send, 0 in transit; 0 of 1 to send, 0 in transit; "},
-	)
-	missing := engine.MoveRequest{Move: engine.MoveShort, Lines: []engine.OrderQuantity{{SKU: "lamp", Quantity: 1}}}
-	follow(r.orderLamps(func(r *engine.PlaceOrderRequest) { r.OnShort = engine.OnShortTransfer }, engine.MovePick),
-		missing, page{"Part of your order is at the store", "picking", "1 of 2 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveDispatch}, page{"Part of your order is on its way to the store", "in_transit", "0 of 2 to send, 1 in transit; "},
-		engine.MoveRequest{Move: engine.MoveReceive}, page{"Your order has arrived at the store", "received", "0 of 2 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MovePick}, page{"Your order is being prepared for collection", "received", "0 of 2 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveReady}, page{"Your order is ready", "ready", "0 of 2 to send, 0 in transit; "},
-	)
-	// One that moved to where all of it is has nothing to be sent, also where it was to be.
-	sent := func(r *engine.PlaceOrderRequest) {
-		r.Lines[0].Location, r.Location, r.Fulfilment, r.OnShort = "depot", "lyon", engine.PickupAfter, engine.OnShortMove
-	}
-	follow(r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive),
-		missing, page{"We have your order", "placed", "0 of 2 to send, 0 in transit; "},
-		engine.MoveRequest{Move: engine.MoveAccept}, page{"Your order is confirmed", "accepted", "0 of 2 to send, 0 in transit; "},
-	)
 }
 
 func TestHeadersOfPages(t *testing.T) {

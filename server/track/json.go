@@ -44,7 +44,7 @@ func AppendJSON(dst []byte, p *Page, lang string) ([]byte, error) {
 	dst = appendText(dst, "text", joined(v.Partly, v.Text))
 	dst = appendText(dst, "advice", v.Advice)
 	dst = appendText(dst, "payment", string(p.Payment))
-	dst = appendText(dst, "payment_text", t.payments[p.Payment])
+	dst = appendText(dst, "payment_text", t.paymentText(p))
 	dst = appendText(dst, "fulfilment", string(p.Fulfilment))
 	dst = appendText(dst, "handover", string(p.Handover))
 	if !p.ended() {

@@ -16,8 +16,8 @@ type texts struct {
 	// stories are what is said of a state. The key is a state, or one of its own for a way of getting the order: state.way,
 	// where way is a fulfilment, a handover or the like. See texts.storyKey.
 	stories   map[string]story
-	payments  map[Payment]string
-	units     map[string]string // how a quantity of a unit is written; %d is it. Other units are written behind it.
+	payments  map[Payment]string // also of a refund of a part: payment.part, see Page.refundOf
+	units     map[string]string  // how a quantity of a unit is written; %d is it. Other units are written behind it.
 	collected func(n int64) string
 	short     func(n int64) string
 	returned  func(n int64) string

@@ -53,6 +53,9 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 				t.Errorf("%s: payment %s is missing", l.tag, p)
 			}
 		}
+		if got, want := slices.Sorted(maps.Keys(l.payments)), slices.Sorted(maps.Keys(english.payments)); !slices.Equal(got, want) {
+			t.Errorf("%s: payments %v, in English %v", l.tag, got, want)
+		}
 		if got, want := slices.Sorted(maps.Keys(l.units)), slices.Sorted(maps.Keys(english.units)); !slices.Equal(got, want) {
 			t.Errorf("%s: units %v, in English %v", l.tag, got, want)
 		}

@@ -83,6 +83,8 @@ type Page struct {
 	Handover   Handover
 	Steps      []Step // the states that the order came to so far, oldest first, the present one included; and Received
 	Lines      []Line
+	// PartCancelled: some of what was ordered was cancelled, and is no longer in Lines.
+	PartCancelled bool
 
 	Location     Location  // where it is collected, or from where it is sent
 	Hours        Hours     // of the location

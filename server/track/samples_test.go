@@ -168,7 +168,7 @@ func samples() map[string]*Page {
 	})
 	change("cancelled", Cancelled, func(p *Page) { p.Payment = Refunded })
 	change("expired", Expired, func(p *Page) { p.Payment = RefundDue })
-	change("short", Short, func(p *Page) { p.Lines[1].Short = 1 })
+	change("short", Short, func(p *Page) { p.Lines[1].Short, p.Payment = 1, RefundDue })
 	change("returned", Returned, func(p *Page) {
 		collectAll(p)
 		p.Steps = slices.Insert(p.Steps, 3, Step{Ready, now.Add(-5 * time.Hour)}, Step{Collected, now.Add(-3 * time.Hour)})

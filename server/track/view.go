@@ -183,7 +183,7 @@ func (t *texts) addFacts(v *view, p *Page, c *clockwork) {
 			v.Facts = append(v.Facts, fact{Name: t.identity, Text: t.identityText})
 		}
 	}
-	if text := t.payments[p.Payment]; text != "" {
+	if text := t.paymentText(p); text != "" {
 		v.Facts = append(v.Facts, fact{Name: t.payment, Text: text})
 	}
 }
