@@ -172,6 +172,9 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 	if o.Fulfilment != engine.ShipHome {
 		p.Handover = track.Handover(o.Handover.String())
 	}
+	if o.Payment == engine.PaymentPending {
+		p.PayUntil = o.Deadline
+	}
 	if o.State == engine.Ready {
 		p.CollectUntil, p.Code, p.QR = o.Deadline, o.Code, string(appendQR(nil, o))
 		p.CanAnnounce = o.Handover == engine.AtCurbside && o.Arrived.IsZero()

@@ -68,8 +68,9 @@ func pageOf(o *engine.Order) string { return "/track/" + o.Token.String() }
 // tracked reads an order's page as JSON.
 func (r *rig) tracked(o *engine.Order, language string) (v struct {
 	Language, State, Title, Text, Advice, Code, QR, Reference string
-	PaymentText                                               string `json:"payment_text"`
-	ArrivalAllowed                                            bool   `json:"arrival_allowed"`
+	PaymentText                                               string     `json:"payment_text"`
+	PayUntil                                                  *time.Time `json:"pay_until"`
+	ArrivalAllowed                                            bool       `json:"arrival_allowed"`
 	Arrival                                                   *struct{ Bay, Vehicle string }
 	Location                                                  struct{ Name, Phone string }
 	Hours                                                     struct {

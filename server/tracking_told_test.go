@@ -5,6 +5,7 @@ import (
 	"html"
 	"strings"
 	"testing"
+	"time"
 
 	"onhand/engine"
 	"onhand/server"
@@ -103,5 +104,28 @@ func TestThePageTellsWhatIsRefunded(t *testing.T) {
 		if text := html.UnescapeString(r.get(pageOf(&x.o), "Accept", asPage).body); !strings.Contains(text, "<dd>"+x.want+"</dd>") {
 			t.Errorf("%s: the page does not say %q", x.o.State, x.want)
 		}
+	}
+}
+
+func TestThePageTellsUntilWhenToPay(t *testing.T) {
+	r := newTrackedShop(t, server.Options{})
+	o := r.orderLamps(func(r *engine.PlaceOrderRequest) { r.Payment = engine.OnlinePending })
+	for language, want := range map[string]string{"en": "<dt>Pay by</dt><dd><time ", "fr": "<dt>À payer avant le</dt><dd><time "} {
+		v := r.tracked(&o, language)
+		if v.PayUntil == nil || !v.PayUntil.Equal(o.Deadline) || v.PayUntil.Sub(r.db.Now()) < 29*time.Minute {
+			t.Errorf("%v, want %v", v.PayUntil, o.Deadline)
+		}
+		if text := html.UnescapeString(r.get(pageOf(&o), "Accept", asPage, "Accept-Language", language).body); !strings.Contains(text, want) || !strings.Contains(text, v.Advice) {
+			t.Errorf("the page does not say %q: %s", want, text)
+		}
+	}
+	for _, o := range []engine.Order{r.orderLamps(nil), r.orderLamps(func(r *engine.PlaceOrderRequest) { r.Payment = engine.OnlinePaid })} {
+		if v := r.tracked(&o, "en"); v.PayUntil != nil {
+			t.Errorf("%s is to be paid by %v", v.PaymentText, v.PayUntil)
+		}
+	}
+	r.db.Clock.Advance(31 * time.Minute)
+	if v := r.tracked(&o, "en"); v.State != "expired" || v.PayUntil != nil {
+		t.Errorf("%+v", v)
 	}
 }

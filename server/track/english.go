@@ -13,6 +13,9 @@ func init() {
 		stories: map[string]story{
 			"placed":           {"Placed", "We have your order", "The store has not confirmed it yet.", wait},
 			"placed.ship_home": {"Placed", "We have your order", "It has not been confirmed yet.", noWait},
+			"placed.unpaid": {"Placed", "Your order waits for your payment",
+				"It is kept for you until the time that this page says, and prepared once it is paid.",
+				"Please pay by then: after that, nothing is kept for you any more."},
 			"accepted": {"Confirmed", "Your order is confirmed", "The store has accepted it and will prepare it.",
 				wait},
 			"accepted.ship_to_store": {"Confirmed", "Your order is confirmed",
@@ -91,6 +94,7 @@ func init() {
 		until:         "Collect by",
 		slot:          "Your time slot",
 		payment:       "Payment",
+		payUntil:      "Pay by",
 		identity:      "To bring along",
 		identityText:  "An identity document",
 		code:          "Pickup code",

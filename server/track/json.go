@@ -12,7 +12,7 @@ import (
 //
 //	{"language": "en", "at": …, "reference": …,
 //	 "state": "ready", "title": …, "text": …, "advice": …,          state, and what the page says of it
-//	 "payment": "paid", "payment_text": …, "fulfilment": "pickup", "handover": "counter",
+//	 "payment": "pending", "payment_text": …, "pay_until": …, "fulfilment": "pickup", "handover": "counter",
 //	 "collect_until": …, "slot": {"from": …, "to": …}, "id_required": true,
 //	 "code": …, "qr": …,                                            the latter is what the QR code contains
 //	 "arrival_allowed": true, "arrival": {"at": …, "bay": …, "vehicle": …},
@@ -45,6 +45,9 @@ func AppendJSON(dst []byte, p *Page, lang string) ([]byte, error) {
 	dst = appendText(dst, "advice", v.Advice)
 	dst = appendText(dst, "payment", string(p.Payment))
 	dst = appendText(dst, "payment_text", t.paymentText(p))
+	if p.unpaid() {
+		dst = appendTime(dst, "pay_until", p.PayUntil)
+	}
 	dst = appendText(dst, "fulfilment", string(p.Fulfilment))
 	dst = appendText(dst, "handover", string(p.Handover))
 	if !p.ended() {

@@ -31,7 +31,7 @@ type texts struct {
 	orderAlone      string // without one
 
 	until, slot, payment, identity string // headings of facts
-	identityText                   string
+	payUntil, identityText         string
 	code, codeText, qr             string // qr: %s is the code
 	where, contact                 string
 	mapApp, osm                    string

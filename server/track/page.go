@@ -89,6 +89,7 @@ type Page struct {
 	Location     Location  // where it is collected, or from where it is sent
 	Hours        Hours     // of the location
 	IDRequired   bool      // whoever collects has to show an identity document
+	PayUntil     time.Time // when it is no longer kept, while its payment is pending
 	CollectUntil time.Time // when it is no longer kept
 	SlotFrom     time.Time // the pickup slot
 	SlotTo       time.Time
@@ -262,6 +263,9 @@ func (p *Page) ended() bool {
 	}
 	return false
 }
+
+// unpaid reports whether it waits for its payment.
+func (p *Page) unpaid() bool { return p.Payment == PaymentPending && !p.ended() }
 
 // collectable reports whether there is something to collect with the code.
 func (p *Page) collectable() bool { return (p.State == Ready || p.State == Short) && p.Code != "" }

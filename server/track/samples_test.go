@@ -102,10 +102,11 @@ func samples() map[string]*Page {
 		}
 	}
 	change("placed", Placed, func(p *Page) {
-		p.CollectUntil = time.Time{}
+		p.CollectUntil, p.PayUntil = time.Time{}, now.Add(27*time.Minute)
 		p.SlotFrom, p.SlotTo = time.Date(2026, 11, 26, 10, 0, 0, 0, paris), time.Date(2026, 11, 26, 10, 30, 0, 0, paris)
 	})
-	change("placed_home", Placed, func(p *Page) { p.Fulfilment, p.Handover = ShipHome, "" })
+	change("placed_paid", Placed, func(p *Page) { p.CollectUntil, p.Payment = time.Time{}, Paid })
+	change("placed_home", Placed, func(p *Page) { p.Fulfilment, p.Handover, p.Payment = ShipHome, "", Paid })
 	change("accepted", Accepted, func(p *Page) { p.Payment = DueInStore })
 	allInTransit := func(p *Page) {
 		for i := range p.Lines {

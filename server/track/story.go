@@ -20,6 +20,8 @@ func (t *texts) storyKey(p *Page, s State) string {
 		// Collected is the moment at which units leave the books. Where the order was seen on its way before, that is
 		// its arrival, else it is the carrier who collected it.
 		ways = []string{"delivered"}
+	case s == Placed && p.unpaid():
+		ways = []string{"unpaid"}
 	case p.Fulfilment == ShipHome:
 		ways = []string{string(ShipHome)}
 	case s == Received:

@@ -97,6 +97,9 @@ func TestStoriesAreOfTheWayTheCustomerGetsTheOrder(t *testing.T) {
 		page Page
 		want string
 	}{
+		{Page{State: Placed, Fulfilment: Pickup, Handover: Counter, Payment: Paid}, "placed"},
+		{Page{State: Placed, Fulfilment: Pickup, Handover: Counter, Payment: PaymentPending}, "placed.unpaid"},
+		{Page{State: Placed, Fulfilment: ShipHome, Payment: PaymentPending}, "placed.unpaid"},
 		{Page{State: Ready, Fulfilment: Pickup, Handover: Counter}, "ready"},
 		{Page{State: Ready, Fulfilment: Pickup, Handover: Locker}, "ready.locker"},
 		{Page{State: Ready, Fulfilment: ShipToStore, Handover: Curbside}, "ready.curbside"},

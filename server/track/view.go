@@ -186,6 +186,9 @@ func (t *texts) addFacts(v *view, p *Page, c *clockwork) {
 	if text := t.paymentText(p); text != "" {
 		v.Facts = append(v.Facts, fact{Name: t.payment, Text: text})
 	}
+	if p.unpaid() && !p.PayUntil.IsZero() {
+		v.Facts = append(v.Facts, fact{Name: t.payUntil, When: c.moment(p.PayUntil)})
+	}
 }
 
 func (t *texts) addCode(v *view, p *Page) (err error) {
