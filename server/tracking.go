@@ -47,7 +47,8 @@ func (c *call) answerTracked(page *track.Page, render func([]byte, *track.Page, 
 	return nil
 }
 
-// postTrackArrived takes what the page's form sends: the customer is there.
+// postTrackArrived takes what the page's form sends: the customer is there. Pages of orders that are not handed over at the curbside
+// have no such form, and nobody at a counter waits for who is called to the kerb: those are refused, in every state.
 func (s *Server) postTrackArrived(c *call) error {
 	body, err := s.body(c)
 	if err != nil {
@@ -65,6 +66,13 @@ func (s *Server) postTrackArrived(c *call) error {
 	}
 	if !found {
 		return s.answerUntracked(c)
+	}
+	if !trackedToKerb(&o) {
+		c.trackHeaders(false)
+		return &engine.OrderStateError{
+			ID: o.ID, State: o.State, Move: engine.MoveArrive, Sequence: o.Sequence,
+			Why: "it is not handed over at the curbside, so its page does not ask who is there",
+		}
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -89,6 +97,11 @@ func (s *Server) postTrackArrived(c *call) error {
 		render = track.RenderArrived
 	}
 	return c.answerTracked(page, render)
+}
+
+// trackedToKerb reports whether an order is brought out to its customer, who says on the page where they are.
+func trackedToKerb(o *engine.Order) bool {
+	return o.Handover == engine.AtCurbside && o.Fulfilment != engine.ShipHome
 }
 
 func isForm(media []byte) bool {
@@ -177,9 +190,9 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 	}
 	if o.State == engine.Ready {
 		p.CollectUntil, p.Code, p.QR = o.Deadline, o.Code, string(appendQR(nil, o))
-		p.CanAnnounce = o.Handover == engine.AtCurbside && o.Arrived.IsZero()
+		p.CanAnnounce = trackedToKerb(o) && o.Arrived.IsZero()
 	}
-	if !o.Arrived.IsZero() {
+	if !o.Arrived.IsZero() && trackedToKerb(o) { // elsewhere nobody is on the way to the customer
 		p.Arrival = &track.Arrival{At: o.Arrived, Bay: o.Bay, Vehicle: o.Vehicle}
 	}
 	p.Steps = trackSteps(o.History)

@@ -290,6 +290,39 @@ func TestTheFormSaysThatTheCustomerIsThere(t *testing.T) {
 	wantProblem(t, r.do("POST", path+"/arrived", `--x`, "Content-Type", "multipart/form-data; boundary=x"), 415, "media-type")
 }
 
+// Only pages of orders that are brought to the curbside ask who is there. Of others nobody can say so by the page's address.
+func TestOnlyAtTheCurbsideThePageTakesThatTheCustomerIsThere(t *testing.T) {
+	r := newTrackedShop(t, server.Options{})
+	home := func(r *engine.PlaceOrderRequest) { r.Fulfilment, r.Payment = engine.ShipHome, engine.OnlinePaid }
+	for name, o := range map[string]engine.Order{
+		"ready": r.orderLamps(nil, engine.MoveReady), "placed": r.orderLamps(nil), "collected": r.orderLamps(nil, engine.MoveReady, engine.MoveCollect),
+		"sent home": r.orderLamps(home, engine.MoveDispatch),
+	} {
+		if v := r.tracked(&o, "en"); v.ArrivalAllowed {
+			t.Errorf("%s: the page has a form", name)
+		}
+		for _, accept := range []string{asPage, "application/json"} {
+			got := r.do("POST", pageOf(&o)+"/arrived", "bay=4", "Content-Type", asForm, "Accept", accept)
+			if !strings.Contains(wantProblem(t, got, 409, "order-state"), "curbside") || got.header.Get("Cache-Control") != "no-store" || got.header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("%s: %v %s", name, got.header, got.body)
+			}
+		}
+		if now, err := r.db.Order(o.ID); err != nil || !now.Arrived.IsZero() || now.Sequence != o.Sequence {
+			t.Errorf("%s: %+v, %v", name, now, err)
+		}
+	}
+	// The shop itself may say so; the page then keeps nobody waiting in a car.
+	o := r.orderLamps(nil, engine.MoveReady, engine.MoveArrive)
+	if v := r.tracked(&o, "en"); v.Arrival != nil || strings.Contains(v.Advice, "vehicle") {
+		t.Errorf("%+v, %q", v.Arrival, v.Advice)
+	}
+	// At the curbside, one that is not ready yet is answered with its page.
+	early := r.orderLamps(atCurbside)
+	if got := r.do("POST", pageOf(&early)+"/arrived", "bay=4", "Content-Type", asForm, "Accept", asPage); got.status != 200 || !strings.Contains(got.body, "We have your order") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestAFormThatIsTooLarge(t *testing.T) {
 	r := newTrackedShop(t, server.Options{BodyBytesMax: 4 << 10})
 	o := r.orderLamps(atCurbside, engine.MoveReady)
