@@ -47,7 +47,8 @@ func (c *call) answerTracked(page *track.Page, render func([]byte, *track.Page, 
 	return nil
 }
 
-// postTrackArrived takes what the page's form sends: the customer is there.
+// postTrackArrived takes what the page's form sends: the customer is there. Pages of orders that are not handed over at the curbside
+// have no such form, and nobody at a counter waits for who is called to the kerb: those are refused, in every state.
 func (s *Server) postTrackArrived(c *call) error {
 	body, err := s.body(c)
 	if err != nil {
@@ -65,6 +66,13 @@ func (s *Server) postTrackArrived(c *call) error {
 	}
 	if !found {
 		return s.answerUntracked(c)
+	}
+	if !trackedToKerb(&o) {
+		c.trackHeaders(false)
+		return &engine.OrderStateError{
+			ID: o.ID, State: o.State, Move: engine.MoveArrive, Sequence: o.Sequence,
+			Why: "it is not handed over at the curbside, so its page does not ask who is there",
+		}
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -89,6 +97,11 @@ func (s *Server) postTrackArrived(c *call) error {
 		render = track.RenderArrived
 	}
 	return c.answerTracked(page, render)
+}
+
+// trackedToKerb reports whether an order is brought out to its customer, who says on the page where they are.
+func trackedToKerb(o *engine.Order) bool {
+	return o.Handover == engine.AtCurbside && o.Fulfilment != engine.ShipHome
 }
 
 func isForm(media []byte) bool {
@@ -172,24 +185,30 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 	if o.Fulfilment != engine.ShipHome {
 		p.Handover = track.Handover(o.Handover.String())
 	}
+	if o.Payment == engine.PaymentPending {
+		p.PayUntil = o.Deadline
+	}
 	if o.State == engine.Ready {
 		p.CollectUntil, p.Code, p.QR = o.Deadline, o.Code, string(appendQR(nil, o))
-		p.CanAnnounce = o.Handover == engine.AtCurbside && o.Arrived.IsZero()
+		p.CanAnnounce = trackedToKerb(o) && o.Arrived.IsZero()
 	}
-	if !o.Arrived.IsZero() {
+	if !o.Arrived.IsZero() && trackedToKerb(o) { // elsewhere nobody is on the way to the customer
 		p.Arrival = &track.Arrival{At: o.Arrived, Bay: o.Bay, Vehicle: o.Vehicle}
 	}
-	for i := range o.History {
-		step := &o.History[i]
-		if n := len(p.Steps); n == 0 || p.Steps[n-1].State != track.State(step.State.String()) {
-			p.Steps = append(p.Steps, track.Step{State: track.State(step.State.String()), At: step.Time})
-		}
+	p.Steps = trackSteps(o.History)
+	away, err := s.engine.OrderAway(o)
+	if err != nil {
+		return nil, err
 	}
 	for i := range o.Lines {
 		l := &o.Lines[i]
 		line := track.Line{SKU: l.SKU, Quantity: l.Quantity - l.Cancelled, Collected: l.Collected, Short: l.Missing, Returned: l.Returned + l.Damaged}
 		if settings, err := s.engine.SKU(l.SKU); err == nil {
 			line.Title, line.Unit = settings.Title, settings.Unit
+		}
+		p.PartCancelled = p.PartCancelled || l.Cancelled > 0
+		if away != nil {
+			line.ToSend, line.InTransit = away[i].ToSend, away[i].InTransit
 		}
 		if o.State == engine.Cancelled {
 			line.Quantity = l.Quantity
@@ -199,6 +218,32 @@ func (s *Server) trackPage(o *engine.Order) (*track.Page, error) {
 		}
 	}
 	return p, s.addTrackLocation(p, o)
+}
+
+// trackSteps returns the states that an order came to. Where all that was sent has arrived the order is accepted, as it was before
+// it was sent, or short: its customer is told of the arrival.
+func trackSteps(history []engine.OrderStep) (steps []track.Step) {
+	last := func() (state track.State) {
+		if n := len(steps); n > 0 {
+			state = steps[n-1].State
+		}
+		return state
+	}
+	add := func(state track.State, at time.Time) {
+		if last() != state {
+			steps = append(steps, track.Step{State: state, At: at})
+		}
+	}
+	for i := range history {
+		step := &history[i]
+		if step.Move == engine.MoveReceive && (step.State == engine.Accepted || step.State == engine.OrderShort) {
+			add(track.Received, step.Time)
+		}
+		if step.State != engine.Accepted || last() != track.Received {
+			add(track.State(step.State.String()), step.Time)
+		}
+	}
+	return steps
 }
 
 // addTrackLocation adds what customers need to know of the location. One that was deleted since has its id only.

@@ -68,7 +68,9 @@ func pageOf(o *engine.Order) string { return "/track/" + o.Token.String() }
 // tracked reads an order's page as JSON.
 func (r *rig) tracked(o *engine.Order, language string) (v struct {
 	Language, State, Title, Text, Advice, Code, QR, Reference string
-	ArrivalAllowed                                            bool `json:"arrival_allowed"`
+	PaymentText                                               string     `json:"payment_text"`
+	PayUntil                                                  *time.Time `json:"pay_until"`
+	ArrivalAllowed                                            bool       `json:"arrival_allowed"`
 	Arrival                                                   *struct{ Bay, Vehicle string }
 	Location                                                  struct{ Name, Phone string }
 	Hours                                                     struct {
@@ -83,7 +85,12 @@ func (r *rig) tracked(o *engine.Order, language string) (v struct {
 			Closed        bool
 		} `json:"opening_hours"`
 	}
-	Lines []struct{ Quantity, Collected, Short, Returned int64 }
+	Steps []struct{ State, Text, Mark string }
+	Lines []struct {
+		Quantity, Collected, Short, Returned int64
+		ToSend                               int64 `json:"to_send"`
+		InTransit                            int64 `json:"in_transit"`
+	}
 }) {
 	r.t.Helper()
 	got := r.get(pageOf(o), "Accept", "application/json", "Accept-Language", language)
@@ -142,6 +149,25 @@ func TestThePageOfEachState(t *testing.T) {
 			}
 			if strings.Contains(got.body, `<title id="qr">`) != ready {
 				t.Errorf("%s in %s: the QR code is shown: %t", state, language, !ready)
+			}
+		}
+	}
+	// What has arrived is accepted again, and not to be sent again.
+	for move, o := range map[string]engine.Order{
+		"receive": r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive),
+		"pick":    r.orderLamps(sent, engine.MoveAccept, engine.MoveDispatch, engine.MoveReceive, engine.MovePick),
+	} {
+		for _, language := range []string{"en", "fr"} {
+			v := r.tracked(&o, language)
+			if titles[v.Title] || strings.Contains(v.Text, "sent to") || strings.Contains(v.Text, "envoyée") {
+				t.Errorf("%s: %q, %q", move, v.Title, v.Text)
+			}
+			titles[v.Title] = true
+			if got := fmt.Sprint(v.Steps[3:6]); !strings.HasPrefix(got, "[{in_transit ") || !strings.Contains(got, " done} {received ") || !strings.Contains(got, " now} {ready ") {
+				t.Errorf("%s: %+v", move, v.Steps)
+			}
+			if text := html.UnescapeString(r.get(pageOf(&o), "Accept", asPage, "Accept-Language", language).body); !strings.Contains(text, v.Title) || !strings.Contains(text, v.Text) {
+				t.Errorf("%s does not say %q", move, v.Title)
 			}
 		}
 	}
@@ -262,6 +288,39 @@ func TestTheFormSaysThatTheCustomerIsThere(t *testing.T) {
 	}
 	wantProblem(t, r.do("POST", path+"/arrived", "bay=%zz", "Content-Type", asForm), 400, "invalid")
 	wantProblem(t, r.do("POST", path+"/arrived", `--x`, "Content-Type", "multipart/form-data; boundary=x"), 415, "media-type")
+}
+
+// Only pages of orders that are brought to the curbside ask who is there. Of others nobody can say so by the page's address.
+func TestOnlyAtTheCurbsideThePageTakesThatTheCustomerIsThere(t *testing.T) {
+	r := newTrackedShop(t, server.Options{})
+	home := func(r *engine.PlaceOrderRequest) { r.Fulfilment, r.Payment = engine.ShipHome, engine.OnlinePaid }
+	for name, o := range map[string]engine.Order{
+		"ready": r.orderLamps(nil, engine.MoveReady), "placed": r.orderLamps(nil), "collected": r.orderLamps(nil, engine.MoveReady, engine.MoveCollect),
+		"sent home": r.orderLamps(home, engine.MoveDispatch),
+	} {
+		if v := r.tracked(&o, "en"); v.ArrivalAllowed {
+			t.Errorf("%s: the page has a form", name)
+		}
+		for _, accept := range []string{asPage, "application/json"} {
+			got := r.do("POST", pageOf(&o)+"/arrived", "bay=4", "Content-Type", asForm, "Accept", accept)
+			if !strings.Contains(wantProblem(t, got, 409, "order-state"), "curbside") || got.header.Get("Cache-Control") != "no-store" || got.header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("%s: %v %s", name, got.header, got.body)
+			}
+		}
+		if now, err := r.db.Order(o.ID); err != nil || !now.Arrived.IsZero() || now.Sequence != o.Sequence {
+			t.Errorf("%s: %+v, %v", name, now, err)
+		}
+	}
+	// The shop itself may say so; the page then keeps nobody waiting in a car.
+	o := r.orderLamps(nil, engine.MoveReady, engine.MoveArrive)
+	if v := r.tracked(&o, "en"); v.Arrival != nil || strings.Contains(v.Advice, "vehicle") {
+		t.Errorf("%+v, %q", v.Arrival, v.Advice)
+	}
+	// At the curbside, one that is not ready yet is answered with its page.
+	early := r.orderLamps(atCurbside)
+	if got := r.do("POST", pageOf(&early)+"/arrived", "bay=4", "Content-Type", asForm, "Accept", asPage); got.status != 200 || !strings.Contains(got.body, "We have your order") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
 }
 
 func TestAFormThatIsTooLarge(t *testing.T) {

@@ -12,14 +12,15 @@ import (
 //
 //	{"language": "en", "at": …, "reference": …,
 //	 "state": "ready", "title": …, "text": …, "advice": …,          state, and what the page says of it
-//	 "payment": "paid", "payment_text": …, "fulfilment": "pickup", "handover": "counter",
+//	 "payment": "pending", "payment_text": …, "pay_until": …, "fulfilment": "pickup", "handover": "counter",
 //	 "collect_until": …, "slot": {"from": …, "to": …}, "id_required": true,
 //	 "code": …, "qr": …,                                            the latter is what the QR code contains
 //	 "arrival_allowed": true, "arrival": {"at": …, "bay": …, "vehicle": …},
 //	 "location": {"name": …, "address": {…}, "phone": …, "position": {…}, "collection_point": …, "time_zone": …},
 //	 "hours": {"state": "open", "closes_at": …, "text": …, "opening_hours": […], "special_days": […]},
 //	 "steps": [{"state": "placed", "text": …, "mark": "done", "at": …}, …],
-//	 "lines": [{"sku": …, "title": …, "unit": …, "quantity": 2, "collected": 0, "short": 0, "returned": 0}, …]}
+//	 "lines": [{"sku": …, "title": …, "unit": …, "quantity": 2, "collected": 0, "short": 0, "returned": 0,
+//	            "to_send": 0, "in_transit": 0}, …]}
 //
 // Members are in this order, and left out where the page has nothing to show, but for language, at, state, title, text,
 // fulfilment, id_required, arrival_allowed, location, hours, steps, lines and a line's numbers. A step's mark is done, now
@@ -43,7 +44,10 @@ func AppendJSON(dst []byte, p *Page, lang string) ([]byte, error) {
 	dst = appendText(dst, "text", joined(v.Partly, v.Text))
 	dst = appendText(dst, "advice", v.Advice)
 	dst = appendText(dst, "payment", string(p.Payment))
-	dst = appendText(dst, "payment_text", t.payments[p.Payment])
+	dst = appendText(dst, "payment_text", t.paymentText(p))
+	if p.unpaid() {
+		dst = appendTime(dst, "pay_until", p.PayUntil)
+	}
 	dst = appendText(dst, "fulfilment", string(p.Fulfilment))
 	dst = appendText(dst, "handover", string(p.Handover))
 	if !p.ended() {
@@ -86,7 +90,9 @@ func AppendJSON(dst []byte, p *Page, lang string) ([]byte, error) {
 		dst = appendNumber(dst, "quantity", l.Quantity)
 		dst = appendNumber(dst, "collected", l.Collected)
 		dst = appendNumber(dst, "short", l.Short)
-		dst = append(appendNumber(dst, "returned", l.Returned), '}')
+		dst = appendNumber(dst, "returned", l.Returned)
+		dst = appendNumber(dst, "to_send", l.ToSend)
+		dst = append(appendNumber(dst, "in_transit", l.InTransit), '}')
 	}
 	return append(dst, `]}`...), nil
 }

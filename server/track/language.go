@@ -14,13 +14,16 @@ type texts struct {
 	tag string // BCP 47; also the name in the interface
 
 	// stories are what is said of a state. The key is a state, or one of its own for a way of getting the order: state.way,
-	// where way is a fulfilment or a handover. See Page.story.
+	// where way is a fulfilment, a handover or the like. See texts.storyKey.
 	stories   map[string]story
-	payments  map[Payment]string
-	units     map[string]string // how a quantity of a unit is written; %d is it. Other units are written behind it.
+	payments  map[Payment]string // also of a refund of a part: payment.part, see Page.refundOf
+	units     map[string]string  // how a quantity of a unit is written; %d is it. Other units are written behind it.
 	collected func(n int64) string
 	short     func(n int64) string
 	returned  func(n int64) string
+	here      func(n int64) string // where the order is collected
+	inTransit func(n int64) string
+	toSend    func(n int64) string
 
 	partlyCollected string // of an order that is ready
 	title           string // of the document: %[1]s is the headline, %[2]s the location
@@ -28,7 +31,7 @@ type texts struct {
 	orderAlone      string // without one
 
 	until, slot, payment, identity string // headings of facts
-	identityText                   string
+	payUntil, identityText         string
 	code, codeText, qr             string // qr: %s is the code
 	where, contact                 string
 	mapApp, osm                    string

@@ -43,7 +43,7 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 				t.Errorf("%s: the story of %s has a gap", l.tag, key)
 			}
 		}
-		for _, s := range states {
+		for _, s := range steps {
 			if l.stories[string(s)] == (story{}) {
 				t.Errorf("%s: state %s has no story", l.tag, s)
 			}
@@ -52,6 +52,9 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 			if l.payments[p] == "" {
 				t.Errorf("%s: payment %s is missing", l.tag, p)
 			}
+		}
+		if got, want := slices.Sorted(maps.Keys(l.payments)), slices.Sorted(maps.Keys(english.payments)); !slices.Equal(got, want) {
+			t.Errorf("%s: payments %v, in English %v", l.tag, got, want)
 		}
 		if got, want := slices.Sorted(maps.Keys(l.units)), slices.Sorted(maps.Keys(english.units)); !slices.Equal(got, want) {
 			t.Errorf("%s: units %v, in English %v", l.tag, got, want)

@@ -26,6 +26,12 @@ const (
 
 var states = []State{Placed, Accepted, Picking, InTransit, Ready, Collected, Cancelled, Expired, Short, Returned}
 
+// Received is a step only, that of orders which are sent to where they are collected: what was sent has arrived there. The state
+// of such an order is Accepted then, as it was before it was sent, and it is made ready from there.
+const Received State = "received"
+
+var steps = append(slices.Clone(states), Received)
+
 // Payment is how it is with the money. Empty: nothing is said of it.
 type Payment string
 
@@ -75,12 +81,15 @@ type Page struct {
 	Payment    Payment
 	Fulfilment Fulfilment
 	Handover   Handover
-	Steps      []Step // the states that the order came to so far, oldest first, the present one included
+	Steps      []Step // the states that the order came to so far, oldest first, the present one included; and Received
 	Lines      []Line
+	// PartCancelled: some of what was ordered was cancelled, and is no longer in Lines.
+	PartCancelled bool
 
 	Location     Location  // where it is collected, or from where it is sent
 	Hours        Hours     // of the location
 	IDRequired   bool      // whoever collects has to show an identity document
+	PayUntil     time.Time // when it is no longer kept, while its payment is pending
 	CollectUntil time.Time // when it is no longer kept
 	SlotFrom     time.Time // the pickup slot
 	SlotTo       time.Time
@@ -100,7 +109,7 @@ type Step struct {
 }
 
 // Line is an article of an order. Of Quantity, so many were Collected, can't be found (Short), and were Returned after they
-// were collected.
+// were collected. The others are where the order is collected, but for those that have yet to come there.
 type Line struct {
 	SKU, Title string // the title is shown, or else the SKU
 	Unit       string // of the quantity; empty = piece
@@ -108,6 +117,9 @@ type Line struct {
 	Collected  int64
 	Short      int64
 	Returned   int64
+
+	ToSend    int64 // to where the order is collected; they are elsewhere
+	InTransit int64 // on their way there
 }
 
 // Location is a place as its customers know it.
@@ -206,7 +218,7 @@ func (p *Page) check() error {
 		return err
 	}
 	for _, s := range p.Steps {
-		if err := oneOf("step", s.State, states); err != nil {
+		if err := oneOf("step", s.State, steps); err != nil {
 			return err
 		}
 	}
@@ -252,6 +264,9 @@ func (p *Page) ended() bool {
 	return false
 }
 
+// unpaid reports whether it waits for its payment.
+func (p *Page) unpaid() bool { return p.Payment == PaymentPending && !p.ended() }
+
 // collectable reports whether there is something to collect with the code.
 func (p *Page) collectable() bool { return (p.State == Ready || p.State == Short) && p.Code != "" }
 
@@ -264,6 +279,27 @@ func (p *Page) partly(of func(*Line) int64) bool {
 	}
 	return some && !all
 }
+
+// whereabouts counts the units that are still to be collected by where they are: where the order is collected, on their way
+// there, or still to be sent.
+func (p *Page) whereabouts() (here, inTransit, toSend int64) {
+	for i := range p.Lines {
+		l := &p.Lines[i]
+		here += l.here()
+		inTransit += l.InTransit
+		toSend += l.ToSend
+	}
+	return here, inTransit, toSend
+}
+
+// scattered reports whether what is still to be collected is not all at the same point of its way.
+func (p *Page) scattered() bool {
+	here, inTransit, toSend := p.whereabouts()
+	return !p.ended() && max(here, inTransit, toSend) < here+inTransit+toSend
+}
+
+// here returns how many units are still to be collected, and where that is.
+func (l *Line) here() int64 { return max(0, l.Quantity-l.Collected-l.Short-l.InTransit-l.ToSend) }
 
 func (l *Line) name() string {
 	if l.Title != "" {

@@ -102,13 +102,37 @@ func samples() map[string]*Page {
 		}
 	}
 	change("placed", Placed, func(p *Page) {
-		p.CollectUntil = time.Time{}
+		p.CollectUntil, p.PayUntil = time.Time{}, now.Add(27*time.Minute)
 		p.SlotFrom, p.SlotTo = time.Date(2026, 11, 26, 10, 0, 0, 0, paris), time.Date(2026, 11, 26, 10, 30, 0, 0, paris)
 	})
-	change("placed_home", Placed, func(p *Page) { p.Fulfilment, p.Handover = ShipHome, "" })
+	change("placed_paid", Placed, func(p *Page) { p.CollectUntil, p.Payment = time.Time{}, Paid })
+	change("placed_home", Placed, func(p *Page) { p.Fulfilment, p.Handover, p.Payment = ShipHome, "", Paid })
 	change("accepted", Accepted, func(p *Page) { p.Payment = DueInStore })
+	allInTransit := func(p *Page) {
+		for i := range p.Lines {
+			p.Lines[i].InTransit = p.Lines[i].Quantity
+		}
+	}
+	received := func(p *Page) {
+		p.Fulfilment = ShipToStore
+		p.Steps = []Step{{Placed, now.Add(-26 * time.Hour)}, {Accepted, now.Add(-20 * time.Hour)}, {InTransit, now.Add(-14 * time.Hour)}, {Received, now.Add(-25 * time.Minute)}}
+	}
+	change("received", Accepted, received)
+	change("received_picking", Picking, func(p *Page) {
+		received(p)
+		p.Steps = append(p.Steps, Step{Picking, now.Add(-5 * time.Minute)})
+	})
+	change("received_partly", Accepted, func(p *Page) {
+		received(p)
+		p.Lines[1].ToSend = 1
+	})
+	change("picking_partly", Picking, func(p *Page) { p.Lines[1].ToSend = 1 }) // one was not found, and is held elsewhere
+	change("in_transit_partly", InTransit, func(p *Page) {
+		p.Lines[1].InTransit, p.Lines[2].ToSend = 1, 250
+	})
 	change("in_transit", InTransit, func(p *Page) {
 		p.Fulfilment = ShipToStore
+		allInTransit(p)
 		p.Hours.State, p.Hours.Closes, p.Hours.Opens = Closed, time.Time{}, time.Date(2026, 11, 26, 10, 0, 0, 0, paris)
 	})
 	change("in_transit_home", InTransit, func(p *Page) { p.Fulfilment, p.Handover = ShipHome, "" })
@@ -145,7 +169,7 @@ func samples() map[string]*Page {
 	})
 	change("cancelled", Cancelled, func(p *Page) { p.Payment = Refunded })
 	change("expired", Expired, func(p *Page) { p.Payment = RefundDue })
-	change("short", Short, func(p *Page) { p.Lines[1].Short = 1 })
+	change("short", Short, func(p *Page) { p.Lines[1].Short, p.Payment = 1, RefundDue })
 	change("returned", Returned, func(p *Page) {
 		collectAll(p)
 		p.Steps = slices.Insert(p.Steps, 3, Step{Ready, now.Add(-5 * time.Hour)}, Step{Collected, now.Add(-3 * time.Hour)})

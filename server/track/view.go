@@ -143,7 +143,7 @@ func (t *texts) view(p *Page) (*view, error) {
 // a wide window.
 func (p *Page) linesAt() string {
 	switch {
-	case p.State == Short || p.State == Returned:
+	case p.State == Short || p.State == Returned || p.scattered():
 		return "headline"
 	case p.collectable():
 		return "place"
@@ -183,8 +183,11 @@ func (t *texts) addFacts(v *view, p *Page, c *clockwork) {
 			v.Facts = append(v.Facts, fact{Name: t.identity, Text: t.identityText})
 		}
 	}
-	if text := t.payments[p.Payment]; text != "" {
+	if text := t.paymentText(p); text != "" {
 		v.Facts = append(v.Facts, fact{Name: t.payment, Text: text})
+	}
+	if p.unpaid() && !p.PayUntil.IsZero() {
+		v.Facts = append(v.Facts, fact{Name: t.payUntil, When: c.moment(p.PayUntil)})
 	}
 }
 
@@ -215,19 +218,30 @@ func (v *view) addSteps(t *texts, p *Page, c *clockwork) {
 }
 
 func (v *view) addLines(t *texts, p *Page) {
+	scattered := p.scattered()
 	for i := range p.Lines {
 		l := &p.Lines[i]
 		line := lineView{Name: l.name(), Quantity: t.quantity(l.Quantity, l.Unit)}
 		if l.Short > 0 {
 			line.Missing = t.short(l.Short)
 		}
-		if l.Collected > 0 && (p.State != Collected || l.Collected < l.Quantity) {
-			line.Notes = append(line.Notes, t.collected(l.Collected))
+		if p.State != Collected || l.Collected < l.Quantity {
+			line.note(t.collected, l.Collected)
 		}
-		if l.Returned > 0 {
-			line.Notes = append(line.Notes, t.returned(l.Returned))
+		line.note(t.returned, l.Returned)
+		if scattered {
+			line.note(t.here, l.here())
+			line.note(t.inTransit, l.InTransit)
+			line.note(t.toSend, l.ToSend)
 		}
 		v.Lines = append(v.Lines, line)
+	}
+}
+
+// note adds what is to be said of some units, if there are any.
+func (v *lineView) note(say func(n int64) string, n int64) {
+	if n > 0 {
+		v.Notes = append(v.Notes, say(n))
 	}
 }
 
