@@ -30,9 +30,9 @@ func (c *OrderCursor) Done() bool { return !c.more }
 // OrdersMax is the most orders in one page.
 const OrdersMax = 1000
 
-// Orders lists up to limit orders and returns where to go on: the live by deadline, the oldest first, those that have ended by when
-// they did; where no location is asked for, location by location. What moves while the listing goes on may be missed or come
-// twice. A search by reference comes in one page.
+// Orders lists up to limit orders and returns where to go on: the live by deadline, the oldest first and those without one last, those
+// that have ended by when they did; where no location is asked for, location by location. What moves while the listing goes on may be
+// missed or come twice. A search by reference comes in one page.
 func (e *Engine) Orders(f OrderFilter, after OrderCursor, limit int) ([]Order, OrderCursor, error) {
 	if limit < 1 || limit > OrdersMax {
 		return nil, OrderCursor{}, invalid("limit", limit, "1 to 1000")
