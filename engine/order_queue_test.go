@@ -86,3 +86,83 @@ func TestWhatHasNoDeadlineIsListedLast(t *testing.T) {
 	s.queue(engine.OrderFilter{Location: "lyon"}, first, sent, parcels[0], parcels[1], parcels[2], parcels[4], second)
 	s.queue(engine.OrderFilter{Location: "lyon", States: []engine.OrderState{engine.Collected}}, parcels[3])
 }
+
+// counted compares how many orders a location has, by state, and how many of them it has to send.
+func (s *counter) counted(location string, toSend int, want map[engine.OrderState]int) {
+	s.t.Helper()
+	have, send, err := s.OrderCounts(location)
+	if err != nil || send != toSend {
+		s.t.Fatalf("%s: %d to send, want %d, %v", location, send, toSend, err)
+	}
+	for _, state := range engine.OrderStates() {
+		if have[state] != want[state] {
+			s.t.Fatalf("%s: %v, want %v", location, have, want)
+		}
+	}
+}
+
+// TestWhatIsToBeSentIsListedWhereItIs: the staff of a supplier sees the orders that it has to send, among its own and for as long as
+// units of them are there; also where the units were found when some were short.
+func TestWhatIsToBeSentIsListedWhereItIs(t *testing.T) {
+	s := openCounter(t)
+	d, err := engine.NewDetails(engine.LocationDetails{Suppliers: []engine.Supplier{{Location: "depot"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutLocation(engine.Location{ID: "lyon", Details: d}, ""); err != nil {
+		t.Fatal(err)
+	}
+	place := func(r engine.PlaceOrderRequest, sku string, at ...string) engine.Order {
+		s.Clock.Advance(time.Second)
+		for _, l := range at {
+			r.Lines = append(r.Lines, engine.Line{SKU: sku, Location: l, Quantity: 1})
+		}
+		return s.order(r)
+	}
+	toLyon := engine.PlaceOrderRequest{Fulfilment: engine.PickupAfter, Location: "lyon", Reference: "same"}
+	short := place(engine.PlaceOrderRequest{OnShort: engine.OnShortTransfer}, "lamp", "lyon")
+	sent := place(toLyon, "lamp", "depot")
+	own := place(engine.PlaceOrderRequest{Reference: "same"}, "bulb", "depot")
+	parts := place(toLyon, "lamp", "depot", "nice", "lyon")
+	gone := place(toLyon, "lamp", "depot")
+	depot, lyon := engine.OrderFilter{Location: "depot"}, engine.OrderFilter{Location: "lyon"}
+	s.again(func() {
+		t.Helper()
+		s.queue(depot, sent, own, parts, gone)
+		s.queue(lyon, short, sent, parts, gone)
+		s.queue(engine.OrderFilter{Location: "nice"}, parts)
+		s.queue(engine.OrderFilter{Location: "depot", Reference: "same"}, sent, own, parts, gone)
+		s.counted("depot", 3, map[engine.OrderState]int{engine.Placed: 4})
+		s.counted("nice", 1, map[engine.OrderState]int{engine.Placed: 1})
+		s.counted("lyon", 0, map[engine.OrderState]int{engine.Placed: 4})
+	})
+
+	s.move(&gone, engine.MoveCancel)
+	s.move(&short, engine.MoveAccept)
+	s.queue(depot, sent, own, parts)
+	s.Clock.Advance(time.Minute)
+	s.move(&short, engine.MoveShort, lines(engine.OrderQuantity{SKU: "lamp", Quantity: 1}))
+	s.move(&parts, engine.MoveDispatch, func(r *engine.MoveRequest) { r.Location = "nice" })
+	s.again(func() {
+		t.Helper()
+		s.queue(depot, sent, own, short, parts) // of parts one unit has still to be sent from there
+		s.queue(engine.OrderFilter{Location: "depot", States: []engine.OrderState{engine.InTransit, engine.Cancelled}}, parts)
+		s.queue(engine.OrderFilter{Location: "nice"})
+		s.queue(engine.OrderFilter{}, sent, short, parts, own) // each once, where it is collected
+		s.counted("depot", 3, map[engine.OrderState]int{engine.Placed: 2, engine.Accepted: 1, engine.InTransit: 1})
+		s.counted("nice", 0, nil)
+	})
+
+	for _, o := range []*engine.Order{&sent, &short, &parts} {
+		s.Clock.Advance(time.Second)
+		s.move(o, engine.MoveDispatch)
+	}
+	s.again(func() {
+		t.Helper()
+		s.queue(depot, own)
+		s.queue(engine.OrderFilter{Location: "depot", Reference: "same"}, own)
+		s.counted("depot", 0, map[engine.OrderState]int{engine.Placed: 1})
+		s.queue(lyon, sent, short, parts)
+		s.counted("lyon", 0, map[engine.OrderState]int{engine.InTransit: 3, engine.Cancelled: 1})
+	})
+}
