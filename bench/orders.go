@@ -165,7 +165,7 @@ func (r *Report) queues(c Config, dir string, stores int) (err error) {
 	}
 	if err == nil {
 		err = r.waits(c, where+": the counts", 0, func() error {
-			_, err := e.OrderCounts(location())
+			_, _, err := e.OrderCounts(location())
 			return err
 		})
 	}

@@ -11,7 +11,7 @@ import (
 
 // OrderFilter says which orders to list. Empty fields ask for all.
 type OrderFilter struct {
-	Location  string       // where they are collected, or sent from
+	Location  string       // where they are collected or sent home from, or units of them are held to be sent to where they are
 	States    []OrderState // in any of these; none = all that are live
 	Reference string
 }
@@ -30,9 +30,9 @@ func (c *OrderCursor) Done() bool { return !c.more }
 // OrdersMax is the most orders in one page.
 const OrdersMax = 1000
 
-// Orders lists up to limit orders and returns where to go on: the live by deadline, the oldest first, those that have ended by when
-// they did; where no location is asked for, location by location. What moves while the listing goes on may be missed or come
-// twice. A search by reference comes in one page.
+// Orders lists up to limit orders and returns where to go on: the live by deadline, the oldest first and those without one last, those
+// that have ended by when they did; where no location is asked for, location by location. What moves while the listing goes on may be
+// missed or come twice. A search by reference comes in one page.
 func (e *Engine) Orders(f OrderFilter, after OrderCursor, limit int) ([]Order, OrderCursor, error) {
 	if limit < 1 || limit > OrdersMax {
 		return nil, OrderCursor{}, invalid("limit", limit, "1 to 1000")
@@ -54,7 +54,7 @@ func (e *Engine) Orders(f OrderFilter, after OrderCursor, limit int) ([]Order, O
 	basis := e.log.Appended()
 	keys, next := e.orders.page(place, states, after, limit)
 	out, err := e.readOrders(keys, func(entry *orderEntry) bool {
-		return slices.Contains(states, entry.state) && (place == 0 || entry.location == place)
+		return slices.Contains(states, entry.state) && (place == 0 || entry.listedAt(place))
 	})
 	if err != nil {
 		return nil, OrderCursor{}, err
@@ -86,16 +86,25 @@ func (e *Engine) readOrders(ids []ID, wanted func(*orderEntry) bool) ([]Order, e
 	return out, nil
 }
 
-// page returns the next orders of a location, or of all, that are in one of some states.
+// listedAt reports whether the staff of a location has to do with an order: it is collected there or sent home from there, or units of
+// it are held there that are to be sent.
+func (e *orderEntry) listedAt(place uint32) bool {
+	return e.location == place || e.ended == 0 && e.elsewhere != nil && slices.Contains(*e.elsewhere, place)
+}
+
+// page returns the next orders of a location, or of all, that are in one of some states. No order is in both queues of a location.
+// Of all locations each is listed once, where it is collected.
 func (t *orders) page(place uint32, states []OrderState, after OrderCursor, limit int) (ids []ID, next OrderCursor) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first, last := place, place
+	queues := []orderQueues{t.queues, t.sends}
 	if place == 0 {
 		last = uint32(len(t.queues))
+		queues = queues[:1]
 	}
 	for at := max(first, after.location); at <= last; at++ {
-		keys := t.pageAt(at, states, after, limit-len(ids), t.queues)
+		keys := t.pageAt(at, states, after, limit-len(ids), queues...)
 		for _, k := range keys {
 			ids = append(ids, k.id)
 		}
@@ -170,7 +179,7 @@ func (e *Engine) ordersWithReference(reference string, place uint32, states []Or
 	})
 	e.orders.mu.Unlock()
 	out, err := e.readOrders(ids, func(entry *orderEntry) bool {
-		return (place == 0 || entry.location == place) && (len(states) == 0 || slices.Contains(states, entry.state))
+		return (place == 0 || entry.listedAt(place)) && (len(states) == 0 || slices.Contains(states, entry.state))
 	})
 	if err != nil {
 		return nil, OrderCursor{}, err
@@ -194,20 +203,23 @@ func ParseOrderCursor(b []byte) (OrderCursor, error) {
 	return OrderCursor{binary.BigEndian.Uint32(b), int64(binary.BigEndian.Uint64(b[4:])), ID(b[12:]), true}, nil
 }
 
-// OrderCounts are how many orders of a location are in each state.
-func (e *Engine) OrderCounts(location string) (map[OrderState]int, error) {
+// OrderCounts returns how many orders of a location are in each state: as many as Orders lists of it. toSend of those that are live are
+// collected elsewhere, and units of them are held there to be sent.
+func (e *Engine) OrderCounts(location string) (counts map[OrderState]int, toSend int, err error) {
 	place, known := e.lookupLocation(location)
 	if !known {
-		return nil, e.unknownLocation(location)
+		return nil, 0, e.unknownLocation(location)
 	}
 	basis := e.log.Appended()
-	out := make(map[OrderState]int)
+	counts = make(map[OrderState]int)
 	e.orders.mu.Lock()
 	for s := Placed; s < orderStateEnd; s++ {
-		out[s] = e.orders.queues.count(place, s)
+		sent := e.orders.sends.count(place, s)
+		counts[s] = e.orders.queues.count(place, s) + sent
+		toSend += sent
 	}
 	e.orders.mu.Unlock()
-	return out, e.settle(basis)
+	return counts, toSend, e.settle(basis)
 }
 
 // eachLiveOrder calls f with every order that is live, as of some moment during the call.

@@ -8,7 +8,8 @@ import (
 )
 
 // A queue is paged through in the order of what is due first, whatever the states asked for and however small the pages; nothing is
-// missed and nothing comes twice.
+// missed and nothing comes twice. What is to be sent from a location stands among what is collected there; of all locations each order
+// is listed where it is collected.
 func TestQueuePages(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -16,12 +17,20 @@ func TestQueuePages(t *testing.T) {
 		type queued struct {
 			location uint32
 			state    OrderState
+			sent     bool // to be sent from there, and collected elsewhere
 			timeKey
 		}
 		var all []queued
 		for range r.IntN(60) {
-			k := queued{uint32(1 + r.IntN(3)), OrderState(1 + r.IntN(int(orderStateEnd)-1)), timeKey{int64(r.IntN(20)), newID(0)}}
-			orders.queues.at(k.location, k.state).Load(k.timeKey)
+			k := queued{uint32(1 + r.IntN(3)), OrderState(1 + r.IntN(int(orderStateEnd)-1)), r.IntN(3) == 0, timeKey{int64(r.IntN(20)), newID(0)}}
+			if k.at == 19 {
+				k.at = noDeadline
+			}
+			if k.sent {
+				orders.sends.at(k.location, k.state).Load(k.timeKey)
+			} else {
+				orders.queues.at(k.location, k.state).Load(k.timeKey)
+			}
 			all = append(all, k)
 		}
 		var states []OrderState
@@ -32,7 +41,7 @@ func TestQueuePages(t *testing.T) {
 		}
 		place := uint32(r.IntN(5)) // 0 = all of them, 4 = one that has none
 		want := slices.DeleteFunc(all, func(k queued) bool {
-			return place != 0 && k.location != place || !slices.Contains(states, k.state)
+			return place == 0 && k.sent || place != 0 && k.location != place || !slices.Contains(states, k.state)
 		})
 		slices.SortFunc(want, func(a, b queued) int {
 			return cmp.Or(cmp.Compare(a.location, b.location), cmp.Compare(a.at, b.at), slices.Compare(a.id[:], b.id[:]))

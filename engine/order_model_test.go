@@ -524,11 +524,12 @@ func (p *orderPair) check(t *rapid.T) {
 		}
 		same(t, fmt.Sprint(name), engineCellText(&cell), p.model.cellText(name))
 	}
-	counts := map[string]map[engine.OrderState]int{}
+	counts, toSend := map[string]map[engine.OrderState]int{}, map[string]int{}
+	listed := map[string][]engine.ID{} // by where the staff has to do with it; at "" all
 	type fetched struct{ all, sent int64 }
 	pick := map[string]map[string]fetched{}
-	live := []engine.ID{}
-	for _, at := range []string{"lyon", "nice", "depot"} {
+	places := []string{"lyon", "nice", "depot"}
+	for _, at := range places {
 		counts[at], pick[at] = map[engine.OrderState]int{}, map[string]fetched{}
 	}
 	for _, id := range p.model.order {
@@ -552,7 +553,15 @@ func (p *orderPair) check(t *rapid.T) {
 		}
 		counts[o.location][o.state]++
 		if o.ended.IsZero() {
-			live = append(live, id)
+			listed[""] = append(listed[""], id)
+			listed[o.location] = append(listed[o.location], id)
+			for _, at := range places {
+				if at != o.location && p.model.holdsAt(o, at) {
+					listed[at] = append(listed[at], id)
+					counts[at][o.state]++
+					toSend[at]++
+				}
+			}
 		}
 		for _, l := range p.model.holds[o.hold].lines {
 			if l.Held > 0 && slices.Contains([]engine.OrderState{engine.Accepted, engine.Picking, engine.OrderShort}, o.state) {
@@ -565,24 +574,16 @@ func (p *orderPair) check(t *rapid.T) {
 			}
 		}
 	}
-	var listed []engine.ID
-	for at := range counts {
-		for cursor, more := (engine.OrderCursor{}), true; more; more = !cursor.Done() {
-			page, next, err := p.db.Orders(engine.OrderFilter{Location: at}, cursor, 3)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range page {
-				listed = append(listed, page[i].ID)
-				if i > 0 && page[i].Deadline.Before(page[i-1].Deadline) {
-					t.Fatalf("an order due %v is listed behind one due %v", page[i].Deadline, page[i-1].Deadline)
-				}
-			}
-			cursor = next
-		}
-		have, err := p.db.OrderCounts(at)
+	for _, at := range append(places, "") {
+		p.checkQueue(t, at, listed[at])
+	}
+	for _, at := range places {
+		have, send, err := p.db.OrderCounts(at)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if send != toSend[at] {
+			t.Fatalf("%d orders are counted as to be sent from %s, there are %d", send, at, toSend[at])
 		}
 		for _, s := range engine.OrderStates() {
 			if have[s] != counts[at][s] {
@@ -600,12 +601,36 @@ func (p *orderPair) check(t *rapid.T) {
 			}
 		}
 	}
-	byID := func(a, b engine.ID) int { return slices.Compare(a[:], b[:]) }
-	slices.SortFunc(listed, byID)
-	slices.SortFunc(live, byID)
-	if !slices.Equal(listed, live) {
-		t.Fatalf("%d orders are listed as live, the model has %d", len(listed), len(live))
+}
+
+// checkQueue compares what is listed of a location, or of all, with what should be.
+func (p *orderPair) checkQueue(t *rapid.T, at string, want []engine.ID) {
+	var have []engine.ID
+	var before engine.Order
+	for cursor, more := (engine.OrderCursor{}), true; more; more = !cursor.Done() {
+		page, next, err := p.db.Orders(engine.OrderFilter{Location: at}, cursor, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page {
+			if len(have) > 0 && dueBefore(o.Deadline, before.Deadline) && (at != "" || o.Location == before.Location) {
+				t.Fatalf("at %q an order due %v is listed behind one due %v", at, o.Deadline, before.Deadline)
+			}
+			have, before = append(have, o.ID), o
+		}
+		cursor = next
 	}
+	byID := func(a, b engine.ID) int { return slices.Compare(a[:], b[:]) }
+	slices.SortFunc(have, byID)
+	slices.SortFunc(want, byID)
+	if !slices.Equal(have, want) {
+		t.Fatalf("at %q the orders %x are listed, should be %x", at, have, want)
+	}
+}
+
+// dueBefore reports whether somebody waits for one order sooner than for another: for one without a deadline nobody does.
+func dueBefore(a, b time.Time) bool {
+	return !a.IsZero() && (b.IsZero() || a.Before(b))
 }
 
 // TestOrdersAgreeWithTheModel tells an engine and the model of orders the same, in any order: orders placed in every way, moves

@@ -210,6 +210,11 @@ func (s *shopkeeper) heldFor(o *naiveOrder, sku, location string) (units int64) 
 	return units
 }
 
+// holdsAt reports whether any unit of an order is held at a location.
+func (s *shopkeeper) holdsAt(o *naiveOrder, location string) bool {
+	return slices.ContainsFunc(s.holds[o.hold].lines, func(l engine.ReservationLine) bool { return l.Held > 0 && l.Location == location })
+}
+
 // take takes units out of what is held: sold, or free again.
 func (s *shopkeeper) take(o *naiveOrder, sku, location string, units int64, sold bool) {
 	h := s.holds[o.hold]

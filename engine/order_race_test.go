@@ -185,7 +185,7 @@ func TestTwoThousandCustomersForOneUnit(t *testing.T) {
 		if c, err := db.Availability("console", "b"); err != nil || c.Held != 1 || c.OnHand != 1 {
 			t.Errorf("%+v, %v", c, err)
 		}
-		if counts, err := db.OrderCounts("b"); err != nil || counts[engine.Placed] != 1 {
+		if counts, _, err := db.OrderCounts("b"); err != nil || counts[engine.Placed] != 1 {
 			t.Errorf("%v, %v", counts, err)
 		}
 		db.Close()

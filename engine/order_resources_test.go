@@ -130,7 +130,7 @@ func TestRacingToOrderOneSlotOneCompartmentOneUnit(t *testing.T) {
 				}
 				s.stock("lamp", "lyon", c.units, lamps)
 				s.taken(fmt.Sprintf("2 10:00 %d of %d, S %d of %d", want, c.places, want, c.boxes))
-				if counts, err := s.OrderCounts("lyon"); err != nil || int64(counts[engine.Placed]) != want {
+				if counts, _, err := s.OrderCounts("lyon"); err != nil || int64(counts[engine.Placed]) != want {
 					t.Fatalf("%v, %v", counts, err)
 				}
 				live := int64(0)

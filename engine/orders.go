@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -63,7 +64,7 @@ type orderEntry struct {
 	state      OrderState
 	erased     bool
 	location   uint32
-	due        int64 // deadline of a live order, end of another
+	due        int64 // deadline of a live order, 0 = none; end of another
 	remindAt   int64
 	ended      int64
 	sequence   uint64
@@ -75,7 +76,18 @@ type orderEntry struct {
 	elsewhere  *[]uint32 // where units of it are held, other than location; nil = nowhere, as with most, which pay 8 bytes for it
 }
 
-// placeQueues are the orders of a location in each state, by deadline; by when they ended, where they have.
+// noDeadline is where a live order without a deadline stands in its queues: behind all that have one.
+const noDeadline = math.MaxInt64
+
+// inQueue is the order's key in each queue that it is in.
+func (e *orderEntry) inQueue() timeKey {
+	if e.due == 0 { // none that has ended: that it has is told by when
+		return timeKey{noDeadline, e.id}
+	}
+	return timeKey{e.due, e.id}
+}
+
+// placeQueues are the orders of a location in each state, by deadline, those that have none last; by when they ended, where they have.
 type placeQueues [orderStateEnd]*btree.BTreeG[timeKey]
 
 // orderQueues are those of all locations.
@@ -255,7 +267,7 @@ func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
 }
 
 func (t *orders) index(e *orderEntry) {
-	t.queues.at(e.location, e.state).Load(timeKey{e.due, e.id}) // which is Set, at the end first: most are due after all others
+	t.queues.at(e.location, e.state).Load(e.inQueue()) // which is Set, at the end first: most are due after all others
 	if e.reference != 0 {
 		t.references.Set(referenceKey{e.reference, e.id})
 	}
@@ -276,7 +288,7 @@ func (t *orders) index(e *orderEntry) {
 }
 
 func (t *orders) unindex(e *orderEntry) {
-	t.queues.at(e.location, e.state).Delete(timeKey{e.due, e.id})
+	t.queues.at(e.location, e.state).Delete(e.inQueue())
 	if e.reference != 0 {
 		t.references.Delete(referenceKey{e.reference, e.id})
 	}
@@ -286,7 +298,7 @@ func (t *orders) unindex(e *orderEntry) {
 	}
 	if e.elsewhere != nil {
 		for _, at := range *e.elsewhere {
-			t.sends.at(at, e.state).Delete(timeKey{e.due, e.id})
+			t.sends.at(at, e.state).Delete(e.inQueue())
 		}
 	}
 	if e.remindAt != 0 {
@@ -303,7 +315,7 @@ func (t *orders) unindex(e *orderEntry) {
 func (t *orders) indexSends(e *orderEntry) {
 	if e.elsewhere != nil {
 		for _, at := range *e.elsewhere {
-			t.sends.at(at, e.state).Load(timeKey{e.due, e.id})
+			t.sends.at(at, e.state).Load(e.inQueue())
 		}
 	}
 }

@@ -326,7 +326,7 @@ func TestListsForStaff(t *testing.T) {
 	if err != nil || !whole || len(pick) != 1 || pick[0].Quantity != 4 || len(pick[0].Orders) != 2 {
 		t.Fatalf("%+v, %t, %v", pick, whole, err)
 	}
-	counts, err := s.OrderCounts("lyon")
+	counts, _, err := s.OrderCounts("lyon")
 	if err != nil || counts[engine.Placed] != 2 || counts[engine.Accepted] != 1 || counts[engine.Picking] != 1 {
 		t.Fatalf("%v, %v", counts, err)
 	}

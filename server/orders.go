@@ -193,7 +193,7 @@ func (s *Server) getOrderSecrets(c *call) error {
 // ordersPage is the standard page of a listing of orders.
 const ordersPage = 100
 
-// listOrders lists a store's orders by state, what is due first first.
+// listOrders lists the orders of a location by state, what is due first first.
 func (s *Server) listOrders(c *call) error {
 	filter := engine.OrderFilter{Location: c.query.value("location"), Reference: c.query.value("reference")}
 	if text := c.query.value("state"); text != "" {
@@ -277,13 +277,13 @@ func (s *Server) getPickList(c *call) error {
 	return nil
 }
 
-// getOrderCounts answers with how many orders of a location are in each state.
+// getOrderCounts answers with how many orders of a location are in each state, and how many of them it has to send to another.
 func (s *Server) getOrderCounts(c *call) error {
 	location, err := c.location()
 	if err != nil {
 		return err
 	}
-	counts, err := s.engine.OrderCounts(location)
+	counts, toSend, err := s.engine.OrderCounts(location)
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (s *Server) getOrderCounts(c *call) error {
 	for _, state := range engine.OrderStates() {
 		c.out = appendNumber(c.out, state.String(), int64(counts[state]))
 	}
-	c.out = append(c.out, '}')
+	c.out = append(appendNumber(c.out, "to_send", int64(toSend)), '}')
 	c.json(fasthttp.StatusOK)
 	return nil
 }

@@ -617,7 +617,7 @@ func TestOrdersAreListedByDeadline(t *testing.T) {
 	counts := func() string {
 		return strings.TrimPrefix(r.get("/v1/orders/counts?location=L").body, `{"location":"L",`)
 	}
-	if have := counts(); have != `"placed":3,"accepted":1,"picking":0,"in_transit":0,"ready":0,"short":0,"collected":0,"cancelled":1,"expired":0,"returned":0}` {
+	if have := counts(); have != `"placed":3,"accepted":1,"picking":0,"in_transit":0,"ready":0,"short":0,"collected":0,"cancelled":1,"expired":0,"returned":0,"to_send":0}` {
 		t.Errorf("counts: %s", have)
 	}
 	// Nobody is shown an order as live whose deadline has passed.
@@ -628,6 +628,36 @@ func TestOrdersAreListedByDeadline(t *testing.T) {
 	if got := r.orderOf(r.get("/v1/orders/"+unpaid), 200); got.State != "expired" {
 		t.Errorf("unpaid is %s", got.State)
 	}
+}
+
+// TestASupplierIsShownWhatItHasToSend: as it would see it that asks for its location.
+func TestASupplierIsShownWhatItHasToSend(t *testing.T) {
+	r := newShop(t)
+	r.put("/v1/stock/lamp/M", `{"on_hand":9}`)
+	o := r.order(`{"lines":[{"sku":"lamp","location":"M","quantity":1}],"location":"L","fulfilment":"ship_to_store"}`)
+	shown := func(at, ids, counts string) {
+		t.Helper()
+		var page struct {
+			Orders []shopOrder `json:"orders"`
+		}
+		decodeInto(t, r.get("/v1/orders?location="+at), 200, &page)
+		have := ""
+		for _, o := range page.Orders {
+			have += o.ID
+		}
+		if have != ids {
+			t.Errorf("at %s: orders %q, want %q", at, have, ids)
+		}
+		const ended = `"ready":0,"short":0,"collected":0,"cancelled":0,"expired":0,"returned":0,`
+		if got := r.get("/v1/orders/counts?location=" + at).body; got != `{"location":"`+at+`",`+strings.Replace(counts, "…", ended, 1)+`}` {
+			t.Errorf("counts: %s", got)
+		}
+	}
+	shown("M", o.ID, `"placed":1,"accepted":0,"picking":0,"in_transit":0,…"to_send":1`)
+	shown("L", o.ID, `"placed":1,"accepted":0,"picking":0,"in_transit":0,…"to_send":0`)
+	r.moves(o.ID, "dispatch")
+	shown("M", "", `"placed":0,"accepted":0,"picking":0,"in_transit":0,…"to_send":0`)
+	shown("L", o.ID, `"placed":0,"accepted":0,"picking":0,"in_transit":1,…"to_send":0`)
 }
 
 func TestThePickList(t *testing.T) {

@@ -130,7 +130,7 @@ func (s *script) orders(w words) {
 }
 
 func (s *script) counts(w words) {
-	counts, err := s.db.OrderCounts(w.plain[0])
+	counts, send, err := s.db.OrderCounts(w.plain[0])
 	if err != nil {
 		s.fail(err)
 		return
@@ -140,6 +140,9 @@ func (s *script) counts(w words) {
 		if counts[state] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
 		}
+	}
+	if send > 0 {
+		parts = append(parts, fmt.Sprintf("%d to send", send))
 	}
 	s.print("%s: %s", w.plain[0], strings.Join(parts, ", "))
 }
