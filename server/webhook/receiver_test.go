@@ -16,7 +16,7 @@ import (
 // receiver is a real HTTP server that takes events, or doesn't, and notes what it took.
 type receiver struct {
 	*httptest.Server
-	t       *testing.T
+	t *testing.T
 
 	mu      sync.Mutex // also of secrets and answer, once events are under way
 	taken   []received
