@@ -132,3 +132,58 @@ func TestEventsOfChanges(t *testing.T) {
 		t.Errorf("its subject is %s", subject)
 	}
 }
+
+// fits holds JSON against a schema of the document.
+func fits(t *testing.T, schema, text string) {
+	t.Helper()
+	var value map[string]any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if err := contract().Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+		t.Errorf("%s\n%v", text, err)
+	}
+}
+
+// TestAnOrdersEventsSayWhereAndWhat by name, and have no secrets; the feed and the order itself have neither.
+func TestAnOrdersEventsSayWhereAndWhat(t *testing.T) {
+	r := newShop(t)
+	r.put("/v1/skus/lamp", `{"title":"Desk \"lamp\""}`)
+	to := newHookReceiver(t)
+	if got := r.do("PUT", "/v1/webhooks/shop", `{"url":"`+to.URL+`","events":["order.*"]}`); got.status != 201 {
+		t.Fatal(got.body)
+	}
+	o := r.order(`{` + lampAndBulbs + `,"customer":{"name":"Ana","email":"ana@example.org"}}`)
+	placed := fields(t, fields(t, to.await(t, "order.placed"), "data"), "order")
+	if got := fields(t, placed, "location", "location_name", "location_phone"); got != `"L" "a store" ` {
+		t.Errorf("of a place without a phone it says %s", got)
+	}
+	r.put("/v1/locations/L", `{"name":"Lyon Part-Dieu","phone":"+33 4 00 00 00 00"}`)
+	r.moves(o.ID, "accept", "ready")
+	body := to.await(t, "order.ready")
+	data := fields(t, body, "data")
+	fits(t, "Change", data)
+	order := fields(t, data, "order")
+	if got := fields(t, order, "location", "location_name", "location_phone"); got != `"L" "Lyon Part-Dieu" "+33 4 00 00 00 00"` {
+		t.Errorf("it is ready at %s", got)
+	}
+	if lines := fields(t, order, "lines"); !strings.Contains(lines, `{"sku":"lamp","title":"Desk \"lamp\"","from":`) || !strings.Contains(lines, `{"sku":"bulb","from":`) {
+		t.Errorf("its lines are %s", lines)
+	}
+	secrets := r.get("/v1/orders/" + o.ID + "/secrets").body
+	for _, name := range []string{"code", "qr", "tracking"} {
+		secret := strings.TrimPrefix(fieldOf(t, secrets, name), "/track/")
+		for _, kind := range []string{"order.placed", "order.accepted", "order.ready"} {
+			if event := to.await(t, kind); secret == "" || strings.Contains(event, secret) {
+				t.Errorf("%s tells the %s: %s", kind, name, event)
+			}
+		}
+	}
+	for _, path := range []string{"/v1/orders/" + o.ID, "/v1/orders?location=L", "/v1/changes?wait=0&after=" + fields(t, placed, "sequence")} {
+		for _, name := range []string{`"location_name"`, `"location_phone"`, `"title"`} {
+			if got := r.get(path); strings.Contains(got.body, name) {
+				t.Errorf("%s has %s: %s", path, name, got.body)
+			}
+		}
+	}
+}
