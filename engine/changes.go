@@ -119,6 +119,9 @@ func (e *Engine) changeFrom(r *record.Record, sequence uint64) Change {
 	if r.Order != nil {
 		e.addOrderEvents(&c, r, sequence)
 	}
+	if r.Transfer.State != 0 {
+		addTransferLosses(&c, r.Transfer.Moves)
+	}
 	return c
 }
 

@@ -110,6 +110,21 @@ func (e *Engine) addOrderEvents(c *Change, r *record.Record, sequence uint64) {
 	}
 }
 
+// addTransferLosses adds to c what its transfer lost besides what it is told as: some of a load arrives, and some of it was lost or is
+// broken. They come last, so that the events before them keep the numbers that they were posted under.
+func addTransferLosses(c *Change, moves record.TransferMoves) {
+	told := transferChange(moves)
+	for _, m := range transferLosses {
+		if moves&m.move != 0 && m.kind != told {
+			c.Events = append(c.Events, Event{Type: m.kind})
+		}
+	}
+}
+
+var transferLosses = []transferMove{
+	{record.TransferLost, TransferLostChange}, {record.TransferDamaged, TransferDamagedChange},
+}
+
 // reservationEvent returns what a record of an order says of its reservation, "" where that stays as it was.
 func reservationEvent(r *record.Record, sequence uint64) ChangeKind {
 	switch re := &r.Reservation; re.State {

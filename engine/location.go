@@ -183,6 +183,17 @@ func (e *Engine) LocationAt(id string, at time.Time) (FoundLocation, error) {
 	return e.foundLocation(p, at), e.settle(p.sequence)
 }
 
+// LocationContact returns what customers call a location, and the phone by which they reach it, each "" where it is not known. It
+// reads no details, so that it can be asked for each of many orders.
+func (e *Engine) LocationContact(id string) (name, phone string, err error) {
+	n, _ := e.locations.Lookup(id)
+	p := e.locationOf(n)
+	if p == nil {
+		return "", "", e.unknownLocation(id)
+	}
+	return p.Name, p.phone, e.settle(p.sequence)
+}
+
 func (e *Engine) foundLocation(p *place, at time.Time) FoundLocation {
 	now := e.Now()
 	if at.IsZero() {

@@ -3,10 +3,12 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
 	"onhand/engine"
+	"onhand/engine/enginetest"
 )
 
 // naiveEvents follows the change feed and predicts from numbers alone what events each change has: which of its cells ran
@@ -43,6 +45,73 @@ func (n *naiveEvents) threshold(name engine.CellName) engine.Threshold {
 		return c.lowStock
 	}
 	return n.skus[name.SKU].LowStock
+}
+
+// naiveMoves follows the transfers of the change feed and predicts from their lines alone what is told of each.
+type naiveMoves struct {
+	after uint64
+	lines map[engine.ID][]engine.TransferLine
+}
+
+// follow takes the next change of a transfer and returns what should be told of it: what matters most, and any loss besides.
+func (n *naiveMoves) follow(c *engine.Change) (want []engine.ChangeKind) {
+	if n.lines == nil {
+		n.lines = map[engine.ID][]engine.TransferLine{}
+	}
+	before, known := n.lines[c.Transfer.ID]
+	n.lines[c.Transfer.ID] = c.Transfer.Lines
+	var by engine.TransferLine // units of all lines together
+	for i, l := range c.Transfer.Lines {
+		var b engine.TransferLine
+		if known {
+			b = before[i]
+		}
+		by.Received, by.Lost, by.Damaged = by.Received+l.Received-b.Received, by.Lost+l.Lost-b.Lost, by.Damaged+l.Damaged-b.Damaged
+		by.Dispatched, by.Cancelled = by.Dispatched+l.Dispatched-b.Dispatched, by.Cancelled+l.Cancelled-b.Cancelled
+	}
+	switch {
+	case by.Received > 0:
+		want = append(want, engine.TransferReceivedChange)
+	case by.Lost+by.Damaged > 0:
+	case by.Dispatched > 0:
+		want = append(want, engine.TransferDispatchedChange)
+	case by.Cancelled > 0:
+		want = append(want, engine.TransferCancelledChange)
+	default:
+		want = append(want, engine.TransferPlannedChange)
+	}
+	if by.Lost > 0 {
+		want = append(want, engine.TransferLostChange)
+	}
+	if by.Damaged > 0 {
+		want = append(want, engine.TransferDamagedChange)
+	}
+	return want
+}
+
+// check holds what is told of every transfer since the last look against what the naive model says.
+func (n *naiveMoves) check(t *rapid.T, db *enginetest.DB) {
+	err := db.Changes(n.after, func(c *engine.Change) error {
+		var got, want []engine.ChangeKind
+		if n.after = c.Sequence; c.Transfer != nil {
+			want = n.follow(c)
+		}
+		if c.Transfer != nil && c.Order == nil {
+			got = append(got, c.Kind) // else the order goes first
+		}
+		for i := range c.Events {
+			if strings.HasPrefix(string(c.Events[i].Type), "transfer.") {
+				got = append(got, c.Events[i].Type)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("change %d, %s, of %+v\ntells of %q\n the model %q", c.Sequence, c.Kind, c.Transfer, got, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // follow takes the next change and returns the events that it should have.

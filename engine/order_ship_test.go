@@ -21,6 +21,7 @@ type convoy struct {
 	orders []engine.ID
 	before map[engine.ID]engine.Order // as they were when they were looked at last
 	seen   map[engine.OrderState]bool
+	moves  naiveMoves
 }
 
 var (
@@ -303,6 +304,7 @@ func (m *convoy) check(t *rapid.T) {
 		}
 		m.before[id], m.seen[o.State] = o, true
 	}
+	m.moves.check(t, m.db)
 	for after := uint64(0); ; {
 		page, next, err := m.db.Transfers(engine.TransferFilter{}, after, 100)
 		if err != nil {

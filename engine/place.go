@@ -25,6 +25,7 @@ type place struct {
 	defaultHold time.Duration // 0 = none of its own
 	suppliers   []Supplier
 	idRequired  bool
+	phone       string // for customers; "" = not known
 
 	slots        *PickupSlots  // nil = none
 	compartments []Compartment // the smallest first
@@ -58,7 +59,7 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 	}
 	p.preparation = time.Duration(d.PreparationTime) * time.Second
 	p.defaultHold = time.Duration(d.DefaultHold) * time.Second
-	p.suppliers, p.idRequired = d.Suppliers, d.IDRequired
+	p.suppliers, p.idRequired, p.phone = d.Suppliers, d.IDRequired, d.Phone
 	p.slots, p.compartments = d.PickupSlots, d.Compartments
 	if d.OrderTimes != nil {
 		p.orderTimes = *d.OrderTimes

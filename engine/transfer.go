@@ -179,7 +179,7 @@ func (e *Engine) transferFrom(t *record.Transfer, sequence uint64) Transfer {
 }
 
 // transferChange returns what kind of change one of a transfer is: where it did several things, what matters most to who
-// waits for the units.
+// waits for the units. What was lost besides is told by addTransferLosses.
 func transferChange(moves record.TransferMoves) ChangeKind {
 	for _, m := range transferChanges {
 		if moves&m.move != 0 {
@@ -189,10 +189,13 @@ func transferChange(moves record.TransferMoves) ChangeKind {
 	return TransferPlannedChange
 }
 
-var transferChanges = []struct {
+// transferMove is a move of a transfer, as a record and as the feed have it.
+type transferMove struct {
 	move record.TransferMoves
 	kind ChangeKind
-}{
+}
+
+var transferChanges = []transferMove{
 	{record.TransferReceived, TransferReceivedChange}, {record.TransferLost, TransferLostChange},
 	{record.TransferDamaged, TransferDamagedChange}, {record.TransferDispatched, TransferDispatchedChange},
 	{record.TransferCancelled, TransferCancelledChange}, {record.TransferPlanned, TransferPlannedChange},

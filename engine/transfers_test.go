@@ -24,6 +24,7 @@ type tours struct {
 	order     []engine.ID             // in which they were made
 	travels   map[engine.ID]engine.ID // transfer → reservation whose units travel along
 	reserved  map[engine.ID]map[engine.CellName]int64
+	moves     naiveMoves
 }
 
 var (
@@ -310,6 +311,7 @@ func (m *tours) check(t *rapid.T) {
 		got, err := m.db.Transfer(id)
 		m.same(t, got, err, x)
 	}
+	m.moves.check(t, m.db)
 }
 
 // TestTransfersConserveUnits has transfers go to and fro, some with units that are held, with restarts and crashes between; each

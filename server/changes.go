@@ -204,10 +204,10 @@ func (f *feed) batch(most int) (n int, err error) {
 			f.text = append(f.text, "\nevent: "...)
 			f.text = append(f.text, change.Kind...)
 			f.text = append(f.text, "\ndata: "...)
-			f.text = appendChange(f.text, change)
+			f.text = appendChange(f.text, change, nil)
 			f.text = append(f.text, "\n\n"...)
 		} else {
-			f.text = append(appendChange(f.text, change), '\n')
+			f.text = append(appendChange(f.text, change, nil), '\n')
 		}
 		f.after = change.Sequence
 		n++
@@ -258,7 +258,7 @@ func (f *feed) writeSnapshot() error {
 			return item("transfer", func(dst []byte) []byte { return appendTransfer(dst, t) })
 		},
 		Order: func(o *engine.Order) error {
-			return item("order", func(dst []byte) []byte { return appendOrder(dst, o, false) })
+			return item("order", func(dst []byte) []byte { return appendOrder(dst, o, false, nil) })
 		},
 	})
 	if err != nil {

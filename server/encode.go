@@ -19,6 +19,14 @@ func appendText(dst []byte, name, value string) []byte {
 	return appendString(appendMember(dst, name), value)
 }
 
+// appendKnown is appendText for what is left out where it is not known.
+func appendKnown(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendText(dst, name, value)
+}
+
 // appendWord is appendText for a value with nothing in it that JSON escapes.
 func appendWord(dst []byte, name, value string) []byte {
 	return append(append(append(appendMember(dst, name), '"'), value...), '"')
@@ -207,14 +215,14 @@ func appendSKU(dst []byte, s *engine.SKU) []byte {
 	return append(dst, '}')
 }
 
-// appendChange writes a change of the feed.
-func appendChange(dst []byte, c *engine.Change) []byte {
+// appendChange writes a change, as the feed has it where names is nil.
+func appendChange(dst []byte, c *engine.Change, names *orderNames) []byte {
 	dst = append(dst, `{"sequence":`...)
 	dst = strconv.AppendUint(dst, c.Sequence, 10)
 	dst = appendText(dst, "type", string(c.Kind))
 	dst = appendTime(dst, "time", c.Time)
 	if c.Order != nil {
-		dst = appendOrder(appendMember(dst, "order"), c.Order, false)
+		dst = appendOrder(appendMember(dst, "order"), c.Order, false, names)
 	}
 	if c.Reservation != nil {
 		dst = appendReservation(appendMember(dst, "reservation"), c.Reservation)

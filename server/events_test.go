@@ -132,3 +132,139 @@ func TestEventsOfChanges(t *testing.T) {
 		t.Errorf("its subject is %s", subject)
 	}
 }
+
+// fits holds JSON against a schema of the document.
+func fits(t *testing.T, schema, text string) {
+	t.Helper()
+	var value map[string]any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if err := contract().Components.Schemas[schema].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
+		t.Errorf("%s\n%v", text, err)
+	}
+}
+
+// told waits for a last event and returns the events that came of one type, the first first.
+func (r *hookReceiver) told(t *testing.T, last, kind string) (bodies []string) {
+	t.Helper()
+	r.await(t, last)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, body := range r.bodies {
+		if strings.Contains(body, `"type":"onhand.`+kind+`"`) {
+			bodies = append(bodies, body)
+		}
+	}
+	return bodies
+}
+
+// TestEveryLossIsTold to who asks for losses only: whether or not units arrived with it, for an order or not, once.
+func TestEveryLossIsTold(t *testing.T) {
+	const lamps = `{"from":"L","to":"M","lines":[{"sku":"lamp","quantity":6},{"sku":"bulb","quantity":2}],"dispatch":true}`
+	plain := func(t *testing.T, r *rig) string {
+		return "/v1/transfers/" + fieldOf(t, r.do("POST", "/v1/transfers", lamps).body, "id") + "/receive"
+	}
+	ordered := func(_ *testing.T, r *rig) string {
+		o := r.order(`{"lines":[{"sku":"lamp","location":"L","quantity":6},{"sku":"bulb","location":"L","quantity":2}],"location":"M","fulfilment":"ship_to_store",
+			"reference":"4711","customer":{"name":"Ana"}}`)
+		r.moves(o.ID, "accept", "dispatch")
+		return "/v1/orders/" + o.ID + "/receive"
+	}
+	for name, test := range map[string]struct {
+		sent             func(*testing.T, *rig) string
+		receive          string
+		lostBy, brokenBy string // the types of the changes, "" = it was the change itself
+		order            bool
+	}{
+		"some arrive":        {plain, `{"lines":[{"sku":"lamp","quantity":1,"lost":2,"damaged":1}],"reason":"wet"}`, `"transfer.received"`, `"transfer.received"`, false},
+		"none arrives":       {plain, `{"lines":[{"sku":"lamp","lost":2,"damaged":1}],"reason":"wet"}`, "", `"transfer.lost"`, false},
+		"some, of an order":  {ordered, `{"lines":[{"sku":"lamp","quantity":1,"lost":2,"damaged":1}],"reason":"wet"}`, `"order.received"`, `"order.received"`, true},
+		"none, of the order": {ordered, `{"lines":[{"sku":"lamp","lost":2,"damaged":1}],"reason":"wet"}`, `"order.received"`, `"order.received"`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newShop(t)
+			r.put("/v1/locations/L", `{"name":"Depot"}`)
+			r.put("/v1/locations/M", `{}`)
+			r.put("/v1/skus/lamp", `{"title":"Desk lamp"}`)
+			to := newHookReceiver(t)
+			if got := r.do("PUT", "/v1/webhooks/claims", `{"url":"`+to.URL+`","events":["transfer.lost","transfer.damaged","sku.set"],"locations":[]}`); got.status != 201 {
+				t.Fatal(got.body)
+			}
+			path := test.sent(t, r)
+			if got := r.do("POST", path, test.receive); got.status != 200 {
+				t.Fatal(got.body)
+			}
+			sequence := r.db.Durable()
+			r.put("/v1/skus/bulb", `{"title":"Bulb"}`)
+			to.await(t, "transfer.lost")
+			to.await(t, "transfer.damaged")
+			for kind, want := range map[string]struct{ cause, lines string }{
+				"transfer.lost": {test.lostBy, `[{"sku":"lamp","title":"Desk lamp","lost":2}]`}, "transfer.damaged": {test.brokenBy, `[{"sku":"lamp","title":"Desk lamp","damaged":1}]`},
+			} {
+				all := to.told(t, "sku.set", kind)
+				if len(all) != 1 {
+					t.Fatalf("%d times %s: %q", len(all), kind, all)
+				}
+				data := fields(t, all[0], "data")
+				fits(t, "LossEvent", data)
+				if got := fields(t, data, "type", "cause", "from_name", "to_name", "lines"); got != `"`+kind+`" `+want.cause+` "Depot"  `+want.lines {
+					t.Errorf("%s is told as %s", kind, got)
+				}
+				transfer := fields(t, data, "transfer")
+				if got := fields(t, transfer, "reason"); got != `"wet"` {
+					t.Errorf("its reason is %s", got)
+				}
+				if numberOf(t, data, "sequence") != int64(sequence) || numberOf(t, transfer, "sequence") != int64(sequence) {
+					t.Errorf("at %d there came %s", sequence, data)
+				}
+				if order := fields(t, transfer, "order"); (order != "") != test.order || test.order && !strings.Contains(path, strings.Trim(order, `"`)) {
+					t.Errorf("it is said to be for the order %q", order)
+				}
+			}
+		})
+	}
+}
+
+// TestAnOrdersEventsSayWhereAndWhat by name, and have no secrets; the feed and the order itself have neither.
+func TestAnOrdersEventsSayWhereAndWhat(t *testing.T) {
+	r := newShop(t)
+	r.put("/v1/skus/lamp", `{"title":"Desk \"lamp\""}`)
+	to := newHookReceiver(t)
+	if got := r.do("PUT", "/v1/webhooks/shop", `{"url":"`+to.URL+`","events":["order.*"]}`); got.status != 201 {
+		t.Fatal(got.body)
+	}
+	o := r.order(`{` + lampAndBulbs + `,"customer":{"name":"Ana","email":"ana@example.org"}}`)
+	placed := fields(t, fields(t, to.await(t, "order.placed"), "data"), "order")
+	if got := fields(t, placed, "location", "location_name", "location_phone"); got != `"L" "a store" ` {
+		t.Errorf("of a place without a phone it says %s", got)
+	}
+	r.put("/v1/locations/L", `{"name":"Lyon Part-Dieu","phone":"+33 4 00 00 00 00"}`)
+	r.moves(o.ID, "accept", "ready")
+	body := to.await(t, "order.ready")
+	data := fields(t, body, "data")
+	fits(t, "Change", data)
+	order := fields(t, data, "order")
+	if got := fields(t, order, "location", "location_name", "location_phone"); got != `"L" "Lyon Part-Dieu" "+33 4 00 00 00 00"` {
+		t.Errorf("it is ready at %s", got)
+	}
+	if lines := fields(t, order, "lines"); !strings.Contains(lines, `{"sku":"lamp","title":"Desk \"lamp\"","from":`) || !strings.Contains(lines, `{"sku":"bulb","from":`) {
+		t.Errorf("its lines are %s", lines)
+	}
+	secrets := r.get("/v1/orders/" + o.ID + "/secrets").body
+	for _, name := range []string{"code", "qr", "tracking"} {
+		secret := strings.TrimPrefix(fieldOf(t, secrets, name), "/track/")
+		for _, kind := range []string{"order.placed", "order.accepted", "order.ready"} {
+			if event := to.await(t, kind); secret == "" || strings.Contains(event, secret) {
+				t.Errorf("%s tells the %s: %s", kind, name, event)
+			}
+		}
+	}
+	for _, path := range []string{"/v1/orders/" + o.ID, "/v1/orders?location=L", "/v1/changes?wait=0&after=" + fields(t, placed, "sequence")} {
+		for _, name := range []string{`"location_name"`, `"location_phone"`, `"title"`} {
+			if got := r.get(path); strings.Contains(got.body, name) {
+				t.Errorf("%s has %s: %s", path, name, got.body)
+			}
+		}
+	}
+}

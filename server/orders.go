@@ -146,7 +146,7 @@ func (s *Server) postOrder(c *call) error {
 	c.out = append(c.out, "/v1/orders/"...)
 	c.out = engine.AppendID(c.out, o.ID)
 	c.ctx.Response.Header.SetBytesV(fasthttp.HeaderLocation, c.out)
-	c.out = appendOrder(c.out[:0], &o, true)
+	c.out = appendOrder(c.out[:0], &o, true, nil)
 	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	c.json(fasthttp.StatusCreated)
 	return nil
@@ -166,7 +166,7 @@ func (s *Server) getOrder(c *call) error {
 }
 
 func (s *Server) answerOrder(c *call, o *engine.Order) {
-	c.out = appendOrder(c.out, o, false)
+	c.out = appendOrder(c.out, o, false, nil)
 	c.ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	c.json(fasthttp.StatusOK)
 }
@@ -228,7 +228,7 @@ func (s *Server) listOrders(c *call) error {
 		if i > 0 {
 			c.out = append(c.out, ',')
 		}
-		c.out = appendOrder(c.out, &page[i], false)
+		c.out = appendOrder(c.out, &page[i], false, nil)
 	}
 	c.out = append(c.out, ']')
 	if !next.Done() {
@@ -305,7 +305,15 @@ func (c *call) location() (string, error) {
 	return location, nil
 }
 
-func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
+// orderNames are what people call what an order is about, "" where that is not known: for events, whose receiver is to write to the
+// customer without asking further.
+type orderNames struct {
+	location, phone string
+	titles          []string // of the lines
+}
+
+// appendOrder writes an order: with its secrets for its customer only, with names for an event, nil = without.
+func appendOrder(dst []byte, o *engine.Order, secrets bool, names *orderNames) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = engine.AppendID(dst, o.ID)
 	dst = append(dst, `","state":"`...)
@@ -315,6 +323,10 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
 	dst = append(dst, `","reservation":"`...)
 	dst = append(engine.AppendID(dst, o.Reservation), '"')
 	dst = appendText(dst, "location", o.Location)
+	if names != nil {
+		dst = appendKnown(dst, "location_name", names.location)
+		dst = appendKnown(dst, "location_phone", names.phone)
+	}
 	dst = appendWord(dst, "channel", o.Channel.String())
 	dst = appendWord(dst, "fulfilment", o.Fulfilment.String())
 	dst = appendWord(dst, "handover", o.Handover.String())
@@ -347,7 +359,11 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendOrderLine(dst, &o.Lines[i])
+		title := ""
+		if names != nil {
+			title = names.titles[i]
+		}
+		dst = appendOrderLine(dst, &o.Lines[i], title)
 	}
 	dst = append(dst, ']')
 	dst = appendTime(dst, "placed_at", o.Placed)
@@ -391,8 +407,9 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool) []byte {
 	return append(appendUint(dst, "sequence", o.Sequence), '}')
 }
 
-func appendOrderLine(dst []byte, l *engine.OrderLine) []byte {
+func appendOrderLine(dst []byte, l *engine.OrderLine, title string) []byte {
 	dst = appendString(append(dst, `{"sku":`...), l.SKU)
+	dst = appendKnown(dst, "title", title)
 	dst = appendText(dst, "from", l.From)
 	dst = appendNumber(dst, "quantity", l.Quantity)
 	dst = appendNumber(dst, "open", l.Open)

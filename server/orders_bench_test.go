@@ -47,7 +47,7 @@ func BenchmarkPlaceOrder(b *testing.B) {
 		var out []byte
 		b.ReportAllocs()
 		for b.Loop() {
-			out = appendOrder(out[:0], &o, true)
+			out = appendOrder(out[:0], &o, true, nil)
 		}
 		b.SetBytes(int64(len(out)))
 	})

@@ -23,7 +23,7 @@ func TestResourcesAreWritten(t *testing.T) {
 }
 
 func TestRemovedSlotsAreWritten(t *testing.T) {
-	got := string(appendChange(nil, &engine.Change{Sequence: 7, Kind: engine.SlotsRemovedChange, Slots: []string{"slot:2026-11-26T10:00Z", "slot:2026-11-26T11:00Z"}}))
+	got := string(appendChange(nil, &engine.Change{Sequence: 7, Kind: engine.SlotsRemovedChange, Slots: []string{"slot:2026-11-26T10:00Z", "slot:2026-11-26T11:00Z"}}, nil))
 	if want := `{"sequence":7,"type":"slots.removed","time":"0001-01-01T00:00:00Z","slots":["slot:2026-11-26T10:00Z","slot:2026-11-26T11:00Z"]}`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

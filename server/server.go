@@ -90,7 +90,7 @@ func New(e *engine.Engine, m *Metrics, options Options) (*Server, error) {
 	}
 	if options.WebhookDir != "" {
 		s.hooks, err = webhook.Open(options.WebhookDir, e, webhook.Options{
-			Encode: appendEventData, Source: options.EventSource, Agent: "onhand/" + m.version, AllowPrivate: options.WebhookPrivate, Log: options.Log,
+			Encode: s.appendEventData, Source: options.EventSource, Agent: "onhand/" + m.version, AllowPrivate: options.WebhookPrivate, Log: options.Log,
 		})
 	}
 	return s, err

@@ -239,3 +239,33 @@ func TestAFileOfBefore(t *testing.T) {
 		t.Errorf("the log has %+v", d)
 	}
 }
+
+// TestAFileOfBeforeHadOtherLanes: where there was none for each cell, it may have an event waiting whose forerunner was being sent when it was saved: that is
+// not taken for sent.
+func TestAFileOfBeforeHadOtherLanes(t *testing.T) {
+	e := openEngine(t)
+	for range 5 {
+		if _, err := e.Adjust(&engine.Adjustment{Lines: []engine.Line{{SKU: "lamp", Location: "lyon", Quantity: 1}}, Reason: "receipt"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := e.Durable()
+	r := newReceiver(t)
+	secret := newSecret()
+	r.secrets = []Secret{secret}
+	dir := t.TempDir()
+	text := fmt.Sprintf(`{"endpoint":{"id":"shop","url":%q,"secret":%q,"events":["stock.adjusted"]},"after":%d,"waiting":[{"sequence":%d,"attempts":2},{"sequence":%d,"attempts":2}],"missed":0}`,
+		r.URL, secret, last-3, last-4, last-1)
+	if err := os.WriteFile(filepath.Join(dir, "shop.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	openHooks(t, dir, e)
+	var got []uint64
+	r.await("all that was not taken", func(taken []received) bool { return len(taken) == 4 })
+	for _, event := range r.events() {
+		got = append(got, event.Data.Sequence)
+	}
+	if want := []uint64{last - 4, last - 2, last - 1, last}; !slices.Equal(got, want) {
+		t.Errorf("it was sent %v, want %v", got, want)
+	}
+}

@@ -25,7 +25,7 @@ type event struct {
 	eventKey
 	id   string
 	kind engine.ChangeKind
-	lane string
+	lane string // events of a lane are sent one after the other: its subject, as a rule
 	body []byte // CloudEvents 1.0, JSON
 
 	attempts int
@@ -57,7 +57,7 @@ func newEvent(c *engine.Change, number int, source string, encode Encoder) *even
 		// Whichever reservations the units went to: that they ran out, and that they are back, is told in this order.
 		subject = "stock/" + of.SKU + "/" + of.Location
 		e.lane = subject
-	case c.Order != nil: // its reservation's moves are the order's own
+	case c.Order != nil: // its reservation's moves are the order's own, and its lane is that of the cart that it was placed on
 		id := engine.FormatID(c.Order.ID)
 		subject, e.lane = "orders/"+id, id
 	case c.Reservation != nil:
@@ -74,7 +74,9 @@ func newEvent(c *engine.Change, number int, source string, encode Encoder) *even
 		subject = "stock/" + c.Cells[0].SKU + "/" + c.Cells[0].Location
 	}
 	if e.lane == "" {
-		e.lane = e.id // what is absolute, and has a sequence, can come in any order
+		// What has a subject comes in its order. A stock change of several cells has none and a lane of its own: if it waited for all of
+		// them, and they for it, one import that a receiver can't take would hold up the store.
+		e.lane = cmp.Or(subject, e.id)
 	}
 	e.body = envelope(e.id, source, "onhand."+string(e.kind), subject, c.Time, func(dst []byte) []byte { return encode(dst, c, of) })
 	return e

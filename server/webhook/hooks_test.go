@@ -150,6 +150,51 @@ func TestEverythingArrivesInOrder(t *testing.T) {
 	}
 }
 
+// TestASubjectsEventsArriveInOrder: what is said of a cell, a SKU and a location overtakes nothing that was said of it before, however
+// long the receiver takes for each; what is said of several cells at once waits for nobody.
+func TestASubjectsEventsArriveInOrder(t *testing.T) {
+	quickly(t)
+	e := openEngine(t)
+	h := openHooks(t, t.TempDir(), e)
+	r := newReceiver(t)
+	r.answer = func(http.ResponseWriter, *http.Request, *received) int {
+		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		return []int{200, 200, 200, 500}[rand.IntN(4)]
+	}
+	r.secrets = []Secret{put(t, h, Endpoint{ID: "shop", URL: r.URL}).Secret}
+	for i := range 100 {
+		lines := []engine.Line{
+			{SKU: "lamp", Location: "lyon", Quantity: int64(i%5 - 2)}, {SKU: "tea", Location: []string{"lyon", "nice"}[i%2], Quantity: 3},
+		}
+		if lines[0].Quantity == 0 {
+			lines = lines[1:]
+		}
+		if i%3 > 0 {
+			lines = lines[:1]
+		}
+		_, err := e.Adjust(&engine.Adjustment{Lines: lines, Reason: "correction"})
+		if err == nil {
+			_, err = e.PutSKU(engine.SKU{ID: "lamp", Title: fmt.Sprint("Lamp ", i)}, "")
+		}
+		if err == nil {
+			_, err = e.PutLocation(engine.Location{ID: "lyon", Kind: engine.Store, Name: fmt.Sprint("Lyon ", i)}, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	several := 0
+	for _, got := range r.await("all of it", all(1, e.Durable())) {
+		if got.Subject == "" {
+			several++
+		}
+	}
+	if several == 0 {
+		t.Error("there was no change of several cells")
+	}
+	r.checkOrder()
+}
+
 // TestReceiversThatFail has the receiver fail in every way there is, at random, until everything was taken all the same.
 func TestReceiversThatFail(t *testing.T) {
 	quickly(t)

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -142,20 +143,30 @@ func all(first, last uint64) func([]received) bool {
 	}
 }
 
-// checkOrder fails where an event of a reservation was taken for the first time before an earlier one of it was.
+// checkOrder fails where an event was taken for the first time before an earlier one of its subject was.
 func (r *receiver) checkOrder() {
 	r.t.Helper()
-	seen := make(map[uint64]bool)
-	last := make(map[string]uint64)
+	seen := make(map[string]bool)
+	last := make(map[string]eventKey)
 	for _, e := range r.events() {
-		id := e.Data.Reservation.ID
-		if id == "" || seen[e.Data.Sequence] {
+		if e.Subject == "" || seen[e.ID] {
 			continue
 		}
-		seen[e.Data.Sequence] = true
-		if e.Data.Sequence < last[id] {
-			r.t.Errorf("reservation %s: %d was taken before %d", id, last[id], e.Data.Sequence)
+		seen[e.ID] = true
+		key := keyOf(e.ID)
+		if before := last[e.Subject]; key.compare(before) < 0 {
+			r.t.Errorf("%s: %v was taken before %v", e.Subject, before, key)
 		}
-		last[id] = e.Data.Sequence
+		last[e.Subject] = key
 	}
+}
+
+// keyOf reads an event's id.
+func keyOf(id string) (key eventKey) {
+	parts := strings.Split(id, "-")
+	key.sequence, _ = strconv.ParseUint(parts[0], 10, 64)
+	if len(parts) > 2 {
+		key.number, _ = strconv.Atoi(parts[2])
+	}
+	return key
 }

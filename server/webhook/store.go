@@ -18,6 +18,19 @@ type saved struct {
 	After    uint64         `json:"after"`
 	Waiting  []savedWaiting `json:"waiting"`
 	Missed   uint64         `json:"missed"`
+	// Lanes says by which rule events were put into lanes: lanesBySubject, or 0 before there was one for each cell, SKU and location.
+	Lanes int `json:"lanes,omitzero"`
+}
+
+const lanesBySubject = 1
+
+// known drops what says nothing any more of what was taken. An outbox takes it that whatever precedes a waiting event in its lane was
+// taken, or is waiting; where they were in different lanes when it was saved, that holds up to After only. What is dropped is read, and
+// sent, again.
+func (s *saved) known() {
+	if s.Lanes < lanesBySubject {
+		s.Waiting = slices.DeleteFunc(s.Waiting, func(w savedWaiting) bool { return w.Sequence > s.After })
+	}
 }
 
 // savedWaiting is an event that will be sent again.
@@ -37,7 +50,7 @@ const savedSuffix = ".json"
 // image returns what is to be saved.
 func (c *courier) image() *saved {
 	after, waiting := c.outbox.settled(c.read)
-	s := &saved{Endpoint: c.endpoint, After: after, Missed: c.status.Missed}
+	s := &saved{Endpoint: c.endpoint, After: after, Missed: c.status.Missed, Lanes: lanesBySubject}
 	for _, e := range waiting {
 		s.Waiting = append(s.Waiting, savedWaiting{e.sequence, e.number, e.attempts, e.first, e.due, e.lastErr})
 	}
@@ -104,6 +117,7 @@ func load(dir string) ([]*saved, error) {
 		if err := s.Endpoint.check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
 		}
+		s.known()
 		all = append(all, s)
 	}
 	return all, nil
