@@ -127,10 +127,11 @@ func TestFuel(t *testing.T) {
 }
 
 func full() *Location {
-	osm, err := hours.ParseOSM("Mo-Fr 09:00-18:00; Fr-Sa 22:00-02:00; PH off")
+	osm, err := hours.ParseOSM("Mo-Fr 09:00-18:00; Fr-Sa 22:00-02:00")
 	if err != nil {
 		panic(err)
 	}
+	osm = append(osm, hours.Regular{Days: []hours.Day{hours.PublicHoliday}, Interval: hours.Interval{Closed: true}})
 	return &Location{ID: `a "b", c`, Name: "Ä\u00a0; x", Kind: "pickup_point", Blocked: true, LocationDetails: engine.LocationDetails{
 		Position: &engine.Position{Latitude: -12.3456789, Longitude: 179.9},
 		Address:  &engine.Address{Street: "1, Rd", Locality: "L", Region: "R", PostalCode: "007", Country: "FR"},
