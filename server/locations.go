@@ -54,7 +54,7 @@ func (q *query) filter() (f engine.LocationFilter, err error) {
 			return f, err
 		}
 	}
-	services, err := q.list("service", len(engine.Services()))
+	services, err := q.words("service", len(engine.Services()))
 	if err != nil {
 		return f, err
 	}

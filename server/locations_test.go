@@ -36,6 +36,7 @@ func TestLocationsFromTheNearestOn(t *testing.T) {
 		"near=48,2&kind=store":                          "near middle far",
 		"near=48,2&service=counter":                     "near middle",
 		"near=48,2&service=counter,curbside":            "near",
+		"near=48%2C2&service=counter%2Ccurbside":        "near", // as URLSearchParams and urlencode write it
 		"near=48,2&radius_km=1.6":                       "near locker middle",
 		"near=48,2&open_at=2026-03-02T09:00:00Z":        "near",
 		"near=48,2&open_at=2026-03-02T15:00:00%2B01:00": "middle",
@@ -179,10 +180,13 @@ func TestBadQuestionsAboutAPositionAreRefusedByName(t *testing.T) {
 		"radius_km=1":                 "radius_km",
 		"near=48,2&kind=castle":       "kind",
 		"near=48,2&service=counter,x": "service",
-		"near=48,2&open_at=tomorrow":  "open_at",
-		"near=48,2&cursor=17":         "cursor",
-		"near=48,2&cursor=!":          "cursor",
-		"near=48,2&limit=0":           "limit",
+		"near=48,2&service=counter,":  "service",
+		"near=48,2&service=%2C":       "service",
+		"near=48,2&service=counter" + strings.Repeat("%2Ccounter", 7): "service",
+		"near=48,2&open_at=tomorrow":                                  "open_at",
+		"near=48,2&cursor=17":                                         "cursor",
+		"near=48,2&cursor=!":                                          "cursor",
+		"near=48,2&limit=0":                                           "limit",
 	} {
 		for _, path := range []string{"/v1/locations?", "/v1/availability/S?"} {
 			wantField(t, r.get(path+query), field)
