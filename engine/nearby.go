@@ -264,7 +264,7 @@ func (n *Near) check() error {
 		return err
 	}
 	if !(n.Radius >= 0 && n.Radius <= RadiusMax) {
-		return invalid("radius_km", n.Radius/1000, "0.001 to 20037 kilometres")
+		return invalid("radius_km", n.Radius/1000, "0.001 to 20037.508 kilometres")
 	}
 	return nil
 }

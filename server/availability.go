@@ -111,7 +111,7 @@ func (s *Server) getAvailabilityEverywhere(c *call) error {
 	if err != nil {
 		return err
 	}
-	locations, err := c.query.list("locations", pageMax)
+	locations, err := c.query.names("locations", pageMax)
 	if err != nil {
 		return err
 	}

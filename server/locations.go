@@ -43,9 +43,9 @@ func (q *query) near() (*engine.Near, error) {
 	return &n, nil
 }
 
-const radiusWant = "0.001 to 20037 kilometres"
+const radiusWant = "0.001 to 20037.508 kilometres"
 
-func validRadius(km float64) bool { return km >= 0.001 && km <= engine.RadiusMax/1000 }
+func validRadius(km float64) bool { return km >= 0.001 && km <= engine.RadiusMax/1000.0 }
 
 // filter returns which locations a request asks for.
 func (q *query) filter() (f engine.LocationFilter, err error) {
@@ -54,7 +54,7 @@ func (q *query) filter() (f engine.LocationFilter, err error) {
 			return f, err
 		}
 	}
-	services, err := q.list("service", len(engine.Services()))
+	services, err := q.words("service", len(engine.Services()))
 	if err != nil {
 		return f, err
 	}

@@ -36,6 +36,8 @@ func TestLocationsFromTheNearestOn(t *testing.T) {
 		"near=48,2&kind=store":                          "near middle far",
 		"near=48,2&service=counter":                     "near middle",
 		"near=48,2&service=counter,curbside":            "near",
+		"near=48%2C2&service=counter%2Ccurbside":        "near", // as URLSearchParams and urlencode write it
+		"near=48,2&radius_km=20037.508":                 "near locker middle far central",
 		"near=48,2&radius_km=1.6":                       "near locker middle",
 		"near=48,2&open_at=2026-03-02T09:00:00Z":        "near",
 		"near=48,2&open_at=2026-03-02T15:00:00%2B01:00": "middle",
@@ -175,14 +177,17 @@ func TestBadQuestionsAboutAPositionAreRefusedByName(t *testing.T) {
 		"near=48,2&radius_km=0":       "radius_km",
 		"near=48,2&radius_km=-1":      "radius_km",
 		"near=48,2&radius_km=NaN":     "radius_km",
-		"near=48,2&radius_km=20038":   "radius_km",
+		"near=48,2&radius_km=20037.6": "radius_km",
 		"radius_km=1":                 "radius_km",
 		"near=48,2&kind=castle":       "kind",
 		"near=48,2&service=counter,x": "service",
-		"near=48,2&open_at=tomorrow":  "open_at",
-		"near=48,2&cursor=17":         "cursor",
-		"near=48,2&cursor=!":          "cursor",
-		"near=48,2&limit=0":           "limit",
+		"near=48,2&service=counter,":  "service",
+		"near=48,2&service=%2C":       "service",
+		"near=48,2&service=counter" + strings.Repeat("%2Ccounter", 7): "service",
+		"near=48,2&open_at=tomorrow":                                  "open_at",
+		"near=48,2&cursor=17":                                         "cursor",
+		"near=48,2&cursor=!":                                          "cursor",
+		"near=48,2&limit=0":                                           "limit",
 	} {
 		for _, path := range []string{"/v1/locations?", "/v1/availability/S?"} {
 			wantField(t, r.get(path+query), field)
@@ -240,6 +245,9 @@ func TestBasketOverHTTP(t *testing.T) {
 		}
 	}
 	got = ask(`{"lines":[{"sku":"S","quantity":900}],"near":{"latitude":48,"longitude":2},"radius_km":1,"limit":1,"services":["counter"],"open_at":"now","kind":"store"}`)
+	if far := ask(`{"lines":[{"sku":"S","quantity":1}],"near":{"latitude":48,"longitude":2},"radius_km":20037.508}`); !strings.HasPrefix(far, `{"available":true,`) {
+		t.Errorf("within the largest radius: %s", far)
+	}
 	if want := `{"available":false,`; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `"missing":[{"sku":"S","requested":900,"available":2,"reason":"short"}]}`) {
 		t.Errorf("%s", got)
 	}
@@ -254,6 +262,7 @@ func TestBasketOverHTTP(t *testing.T) {
 		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"limit":101}`:             "limit",
 		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"limit":-1}`:              "limit",
 		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"radius_km":0}`:           "radius_km",
+		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"radius_km":20037.6}`:     "radius_km",
 		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"open_at":"soon"}`:        "open_at",
 		`{"lines":[{"sku":"S","quantity":1}],` + near + `,"services":["x"]}`:        "services[0]",
 	} {

@@ -593,14 +593,15 @@ func TestOrdersAreListedByDeadline(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"&location=L":                          "unpaid first second accepted",
-		"&location=L&state=placed":             "unpaid first second",
-		"&location=L&state=placed,accepted":    "unpaid first second accepted",
-		"&location=L&state=accepted,cancelled": "gone accepted",
-		"&location=M":                          "elsewhere",
-		"":                                     "unpaid first second accepted elsewhere",
-		"&state=ready":                         "",
-		"&location=M&state=cancelled":          "",
+		"&location=L":                            "unpaid first second accepted",
+		"&location=L&state=placed":               "unpaid first second",
+		"&location=L&state=placed,accepted":      "unpaid first second accepted",
+		"&location=L&state=accepted,cancelled":   "gone accepted",
+		"&location=L&state=accepted%2Ccancelled": "gone accepted",
+		"&location=M":                            "elsewhere",
+		"":                                       "unpaid first second accepted elsewhere",
+		"&state=ready":                           "",
+		"&location=M&state=cancelled":            "",
 	} {
 		for _, limit := range []int{1, 2, 100} {
 			if have := list(query, limit); have != want {

@@ -109,8 +109,23 @@ func (q *query) boolean(name string) (bool, error) {
 	}
 }
 
-// list returns the comma-separated values of a parameter; a comma within a value is written %2C.
-func (q *query) list(name string, most int) ([]string, error) {
+// words returns the comma-separated values of a parameter that takes words of ours. None has a comma in it, so one that is
+// written %2C separates too: that is how most clients encode a whole value.
+func (q *query) words(name string, most int) ([]string, error) {
+	p := q.find(name)
+	if p == nil {
+		return nil, nil
+	}
+	words := strings.Split(p.value, ",")
+	if len(words) > most {
+		return nil, invalidField(name, fmt.Sprintf("%d values", len(words)), fmt.Sprintf("at most %d", most))
+	}
+	return words, nil
+}
+
+// names returns the comma-separated values of a parameter that takes names of the caller's. These may have a comma in them,
+// which is written %2C, so only one that is written as it is separates.
+func (q *query) names(name string, most int) ([]string, error) {
 	p := q.find(name)
 	if p == nil {
 		return nil, nil

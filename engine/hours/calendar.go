@@ -195,24 +195,33 @@ func (d *day) round() bool {
 
 // on returns the hours of a day since 1970.
 func (c *Calendar) on(number int) *day {
-	if len(c.byGroup) > 0 {
-		date := time.Unix(int64(number)*86400, 0).UTC()
-		ofYear := int(date.Month())*32 + date.Day()
-		for i := range c.byGroup {
-			g := &c.byGroup[i]
-			n := number
-			if g.yearly {
-				n = ofYear
-			}
-			if g.from <= n && n <= g.through || g.yearly && g.from > g.through && (n >= g.from || n <= g.through) {
-				return &g.day
-			}
-		}
+	if g := c.groupOn(number); g != nil {
+		return &g.day
 	}
 	if c.week[PublicHoliday].said && c.holidays.on(number) {
 		return &c.week[PublicHoliday]
 	}
 	return &c.week[weekday(number)]
+}
+
+// groupOn returns the special days that count on a day since 1970, nil for none.
+func (c *Calendar) groupOn(number int) *group {
+	if len(c.byGroup) == 0 {
+		return nil
+	}
+	date := time.Unix(int64(number)*86400, 0).UTC()
+	ofYear := int(date.Month())*32 + date.Day()
+	for i := range c.byGroup {
+		g := &c.byGroup[i]
+		n := number
+		if g.yearly {
+			n = ofYear
+		}
+		if g.from <= n && n <= g.through || g.yearly && g.from > g.through && (n >= g.from || n <= g.through) {
+			return g
+		}
+	}
+	return nil
 }
 
 // weekday returns the day of the week; 1970-01-01 was a Thursday.

@@ -55,7 +55,7 @@ var holidayLists = map[string][]*cal.Holiday{
 	"GR": gr.Holidays, "HR": hr.Holidays, "IE": ie.Holidays, "IT": it.Holidays, "JP": jp.Holidays, "LT": lt.Holidays,
 	"LV": lv.Holidays, "MW": mw.Holidays, "NC": nc.Holidays, "NL": nl.Holidays, "NO": no.Holidays, "NZ": nz.Holidays,
 	"PL": pl.Holidays, "RO": ro.Holidays, "RU": ru.Holidays, "SE": se.Holidays, "SI": si.Holidays, "SK": sk.Holidays,
-	"UA": ua.Holidays, "US": us.Holidays, "ZA": za.Holidays,
+	"UA": ukraine, "US": us.Holidays, "ZA": za.Holidays,
 
 	"AU-ACT": au.HolidaysACT, "AU-NSW": au.HolidaysNSW, "AU-NT": au.HolidaysNT, "AU-QLD": au.HolidaysQLD,
 	"AU-SA": au.HolidaysSA, "AU-TAS": au.HolidaysTAS, "AU-VIC": au.HolidaysVIC, "AU-WA": au.HolidaysWA,
@@ -90,6 +90,28 @@ var (
 		"SE":    {easter, pentecost},
 	}
 )
+
+// ukraine is what the library has, put right: by the laws 3009-IX and 3107-IX of 2023 Christmas is on the 25th of December
+// only, and other days have moved. A holiday on a weekend is observed on the Monday after it. Under martial law neither is a day
+// off, but that is no property of a date.
+var ukraine = []*cal.Holiday{
+	ua.NewYear, ua.OrthodoxChristmas.Clone(&cal.Holiday{EndYear: 2023}), ua.WomensDay,
+	orthodoxEaster, ua.OrthodoxEasterMonday, ua.LabourDay, ua.LabourDay2,
+	ua.VictoryDay.Clone(&cal.Holiday{EndYear: 2023}), inUkraine(2024, 0, time.May, 8, "День пам'яті та перемоги"),
+	orthodoxPentecost, {Name: "Трійця", Julian: true, Offset: 50, Func: cal.CalcEasterOffset},
+	ua.ConstitutionDay,
+	inUkraine(2022, 2023, time.July, 28, "День Української Державності"), inUkraine(2024, 0, time.July, 15, "День Української Державності"),
+	ua.IndependenceDay,
+	ua.DefenderOfUkraineDay.Clone(&cal.Holiday{EndYear: 2022}), inUkraine(2023, 0, time.October, 1, "День захисників і захисниць України"),
+	ua.CatholicChristmas.Clone(&cal.Holiday{Observed: ua.NewYear.Observed}),
+}
+
+// inUkraine returns a holiday of some years, the last 0 for all that come, observed as others are there.
+func inUkraine(first, last int, month time.Month, day int, name string) *cal.Holiday {
+	h := since(first, month, day, name)
+	h.EndYear, h.Observed = last, ua.NewYear.Observed
+	return h
+}
 
 // since returns a holiday that is on one date from a year on.
 func since(year int, month time.Month, day int, name string) *cal.Holiday {

@@ -2,6 +2,7 @@ package hours
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -14,11 +15,16 @@ import (
 // A public holiday is a weekday too, so a later rule for weekdays takes the place of an earlier one for PH, on holidays that
 // fall on these. A Schedule can say that of all seven, but not of some: then it is refused. PH belongs into the last rule.
 //
+// A later rule takes the place of a whole day, of what is left there of the night before as well: Mo-Sa 20:00-03:00; Su off
+// is closed on Sunday at one. Hardly anybody means that, and a Schedule, whose nights belong to the day they begin on, can't
+// say it, so it is refused too. 20:00-24:00 on the one day and 00:00-03:00 on the next are the same to everybody.
+//
 // It returns an Error, in the field opening_hours, with the byte at which the text was not understood.
 func ParseOSM(text string) ([]Regular, error) {
 	p := osmParser{text: text}
-	var rules [days][]Interval
+	var rules [days][]Interval // of each day, by the latest rule for it
 	var since sincePH
+	var told []osmRule
 	for {
 		p.space()
 		if p.at == len(p.text) && p.any {
@@ -33,6 +39,7 @@ func ParseOSM(text string) ([]Regular, error) {
 			rules[d] = intervals
 		}
 		since.rule(of, intervals, rules[PublicHoliday], begin)
+		told = append(told, osmRule{of, intervals, begin})
 		p.any = true
 		p.space()
 		if p.at == len(p.text) {
@@ -49,6 +56,11 @@ func ParseOSM(text string) ([]Regular, error) {
 		p.at = since.at
 		return nil, &Error{"opening_hours", fmt.Sprintf("%s at byte %d, after a rule for PH", p.word(), p.at),
 			"rules for PH last: on a holiday that is such a weekday the later rule counts"}
+	}
+	if at, cut := cutNight(told, &rules); cut {
+		p.at = at
+		return nil, &Error{"opening_hours", fmt.Sprintf("%s at byte %d, after a rule whose hours go on past midnight", p.word(), p.at),
+			"such hours written as two, until 24:00 and from 00:00 of the next day: a later rule for that day puts an end to the night before"}
 	}
 	return regularOf(&rules), nil
 }
@@ -78,6 +90,70 @@ func (s *sincePH) rule(of []Day, intervals, holiday []Interval, at int) {
 
 // all reports whether every weekday was said again, so that nothing is left of the rule for public holidays.
 func (s *sincePH) all() bool { return !slices.Contains(s.weekdays[:], false) }
+
+// osmRule is a rule as it was read.
+type osmRule struct {
+	of        []Day
+	intervals []Interval
+	at        int
+}
+
+// cutNight finds the first rule that puts an end to a night of an earlier one: it says something of the day on which such a
+// night begins or ends, and the day on which it ends is not open until then by itself. A public holiday may be any weekday,
+// and any may come before and after it. A night that ends on a day of the same rule, or of an earlier one, or of none, is whole.
+func cutNight(told []osmRule, rules *[days][]Interval) (at int, cut bool) {
+	const never = math.MaxInt
+	all := []Day{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, PublicHoliday}
+	var later [days]int // where something is said of a day after the rule that is looked at
+	for d := range later {
+		later[d] = never
+	}
+	at = never
+	for _, r := range slices.Backward(told) {
+		if end := pastMidnight(r.intervals); end > 0 {
+			for _, d := range r.of {
+				begins, ends := []Day{d, PublicHoliday}, []Day{(d + 1) % 7, PublicHoliday}
+				if d == PublicHoliday {
+					begins, ends = all, all
+				}
+				said := never // of the day on which it begins
+				for _, b := range begins {
+					said = min(said, later[b])
+				}
+				for _, e := range ends {
+					// Without a rule of its own a public holiday is a day like others.
+					if !(e == PublicHoliday && rules[e] == nil) && !openUntil(rules[e], end) {
+						at = min(at, said, later[e])
+					}
+				}
+			}
+		}
+		for _, d := range r.of {
+			later[d] = r.at
+		}
+	}
+	return at, at < never
+}
+
+// pastMidnight returns the minute of the next day until which hours go on, 0 where they end on their own.
+func pastMidnight(intervals []Interval) (end Minute) {
+	for _, v := range intervals {
+		if v.Opens != nil && *v.Closes < *v.Opens {
+			end = max(end, *v.Closes)
+		}
+	}
+	return end
+}
+
+// openUntil reports whether a day is open from midnight to a minute.
+func openUntil(intervals []Interval, end Minute) bool {
+	var d day
+	for i := range intervals {
+		d.add(&intervals[i])
+	}
+	d.merge()
+	return len(d.spans) > 0 && d.spans[0].from == 0 && d.spans[0].to >= int(end)
+}
 
 // regularOf writes the intervals of each day as entries: one for each interval, with all the days that have it.
 func regularOf(rules *[days][]Interval) (out []Regular) {

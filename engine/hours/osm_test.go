@@ -14,11 +14,7 @@ import (
 
 // otherwise reports whether the oracle is of another mind about some hours at an instant.
 func otherwise(osm string, at time.Time) bool {
-	switch osm {
-	case "Mo-Su 22:00-06:00; We 20:00-23:00":
-		// There, Wednesday's hours also cut off Tuesday's night. As schema.org has it, a night belongs to the day it begins on.
-		return at.Weekday() >= time.Tuesday && at.Weekday() <= time.Thursday
-	case "Mo-Sa 18:00-02:00":
+	if osm == "Mo-Sa 18:00-02:00" {
 		// There, the night whose end is put forward goes on for an hour a day later.
 		date := at.Format("01-02")
 		return date == "03-29" || date == "03-30" || date == "03-08" || date == "03-09"
@@ -118,6 +114,19 @@ func TestParseOSM(t *testing.T) {
 		"Fr 18:00-24:00 open":               "fr 18:00-24:00",
 		"Mo closed":                         "mo closed",
 		"24/7; PH off":                      all + " 00:00-24:00; pu closed",
+		// Nights that no later rule puts an end to.
+		"Mo-Su 20:00-02:00":                             all + " 20:00-02:00",
+		"Mo-Sa 18:00-02:00":                             "mo,tu,we,th,fr,sa 18:00-02:00",
+		"Mo-Su,PH 20:00-02:00":                          all + ",pu 20:00-02:00",
+		"Sa 10:00-12:00; Mo-Fr 20:00-02:00":             "mo,tu,we,th,fr 20:00-02:00; sa 10:00-12:00",
+		"Mo 10:00-12:00; Tu off; Su 20:00-02:00":        "mo 10:00-12:00; tu closed; su 20:00-02:00",
+		"Mo-Fr 20:00-02:00; Su 10:00-12:00":             "mo,tu,we,th,fr 20:00-02:00; su 10:00-12:00",
+		"Mo-Fr 20:00-00:00; Sa 10:00-12:00; PH off":     "mo,tu,we,th,fr 20:00-00:00; sa 10:00-12:00; pu closed",
+		"Mo-Fr 20:00-24:00,00:00-02:00; PH off":         "mo,tu,we,th,fr 20:00-24:00; mo,tu,we,th,fr 00:00-02:00; pu closed",
+		"Mo-Su 09:00-18:00; PH 20:00-02:00":             all + " 09:00-18:00; pu 20:00-02:00",
+		"Mo-Fr 20:00-02:00; Sa 01:00-02:00,00:00-01:00": "mo,tu,we,th,fr 20:00-02:00; sa 01:00-02:00; sa 00:00-01:00",
+		"Mo-Su 00:00-02:00,20:00-02:00; PH 00:00-02:00": all + ",pu 00:00-02:00; " + all + " 20:00-02:00",
+		"Mo-Su 22:00-06:00; 24/7":                       all + " 00:00-24:00",
 		// What comes after PH counts on holidays too.
 		"PH off; Mo-Su 09:00-18:00":                    all + " 09:00-18:00",
 		"PH off; 24/7":                                 all + " 00:00-24:00",
@@ -132,6 +141,7 @@ func TestParseOSM(t *testing.T) {
 			t.Errorf("%q: %q, %v, want %q", text, describe(got), err, want)
 		}
 	}
+	const cut = ", after a rule whose hours go on past midnight"
 	for text, at := range map[string]string{
 		"":                                  `the end at byte 0`,
 		"Mo":                                `the end at byte 2`,
@@ -157,7 +167,25 @@ func TestParseOSM(t *testing.T) {
 		"mo 09:00-12:00":                    `"mo" at byte 0`,
 		"Mo-Sa,PH 09:00-18:00; Su off":      `"Su" at byte 22, after a rule for PH`,
 		"PH off; Su off; Mo-Fr 09:00-18:00": `"Mo-Fr" at byte 16, after a rule for PH`,
-		"Mo-Fr 09:00-18:00; PH 12:00-13:00; Sa 09:00-14:00": `"Sa" at byte 35, after a rule for PH`,
+		"Mo-Fr 09:00-18:00; PH 12:00-13:00; Sa 09:00-14:00":      `"Sa" at byte 35, after a rule for PH`,
+		"Mo-Su 20:00-02:00; PH off":                              `"PH" at byte 19` + cut,
+		"Mo-Sa 20:00-03:00; Su off":                              `"Su" at byte 19` + cut,
+		"Mo-Fr 20:00-02:00; Sa 10:00-12:00":                      `"Sa" at byte 19` + cut,
+		"Mo-Fr 20:00-26:00; Sa 10:00-12:00":                      `"Sa" at byte 19` + cut,
+		"Mo-Su 22:00-06:00; We 20:00-23:00":                      `"We" at byte 19` + cut,
+		"Su-Th 18:00-01:00; Fr,Sa 18:00-03:00":                   `"Fr" at byte 19` + cut,
+		"Su 20:00-02:00; Mo 10:00-12:00":                         `"Mo" at byte 16` + cut, // over the week's end
+		"Su 20:00-02:00; Tu off; Mo 10:00-12:00; Mo off":         `"Mo" at byte 24` + cut,
+		"20:00-02:00; Mo off":                                    `"Mo" at byte 13` + cut,
+		"Mo 10:00-12:00,20:00-02:00,13:00-14:00; Tu 00:00-01:59": `"Tu" at byte 40` + cut,
+		"Mo 20:00-02:00; Tu 00:00-01:00,01:01-02:00":             `"Tu" at byte 16` + cut,
+		"Fr 20:00-02:00; Fr off":                                 `"Fr" at byte 16` + cut, // whose night Saturday's is then, nobody says
+		"Fr 20:00-02:00; Sa 00:00-02:00; PH off":                 `"PH" at byte 32` + cut,
+		// A holiday that is open until two by itself has no night, and the day after it none that goes on.
+		"Mo-Su 20:00-02:00; PH 00:00-02:00,18:00-02:00":                        `"PH" at byte 19` + cut,
+		"PH 20:00-02:00; Mo-Su 20:00-23:00":                                    `"Mo-Su" at byte 16` + cut,
+		"Mo-Su 22:00-06:00; 24/7 off":                                          `"24/7" at byte 19` + cut,
+		"Mo 20:00-02:00; 24/7; We 20:00-02:00; Th 00:00-01:00; Fr 08:00-10:00": `"Th" at byte 38` + cut,
 	} {
 		_, err := ParseOSM(text)
 		var e *Error
@@ -168,7 +196,8 @@ func TestParseOSM(t *testing.T) {
 }
 
 func FuzzParseOSM(f *testing.F) {
-	for _, text := range []string{"Mo-Fr 09:00-12:00,14:00-18:00; Sa 10:00-16:00; PH off", "24/7", "Fr 18:00-26:00", "Sa-Mo off;"} {
+	for _, text := range []string{"Mo-Fr 09:00-12:00,14:00-18:00; Sa 10:00-16:00; PH off", "24/7", "Fr 18:00-26:00", "Sa-Mo off;",
+		"Mo-Fr 20:00-02:00; Sa 00:00-02:00,10:00-12:00", "Mo-Sa 20:00-03:00; Su off", "Su,PH 22:00-06:00; 24/7"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -119,6 +119,26 @@ func TestHolidays(t *testing.T) {
 		{"IT", "", "2026-10-04", true},
 		{"RO", "", "2027-01-07", true},
 		{"BR", "", "2026-11-20", true},
+		{"UA", "", "2023-01-07", true}, // Christmas, until it was moved
+		{"UA", "", "2024-01-07", false},
+		{"UA", "", "2027-01-07", false},
+		{"UA", "", "2026-12-25", true},
+		{"UA", "", "2027-12-27", true}, // observed
+		{"UA", "", "2023-05-09", true},
+		{"UA", "", "2026-05-09", false},
+		{"UA", "", "2026-05-11", false}, // nor is it observed
+		{"UA", "", "2026-05-08", true},
+		{"UA", "", "2023-07-28", true},
+		{"UA", "", "2024-07-28", false},
+		{"UA", "", "2026-07-15", true},
+		{"UA", "", "2022-10-14", true},
+		{"UA", "", "2023-10-14", false},
+		{"UA", "", "2026-10-14", false},
+		{"UA", "", "2026-10-01", true},
+		{"UA", "", "2026-04-12", true}, // Easter, and the day after
+		{"UA", "", "2026-04-13", true},
+		{"UA", "", "2026-06-01", true}, // after Pentecost
+		{"UA", "", "2026-01-02", false},
 	} {
 		h, err := holidaysOf(c.country, c.region)
 		if err != nil {

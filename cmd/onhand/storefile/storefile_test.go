@@ -127,10 +127,11 @@ func TestFuel(t *testing.T) {
 }
 
 func full() *Location {
-	osm, err := hours.ParseOSM("Mo-Fr 09:00-18:00; Fr-Sa 22:00-02:00; PH off")
+	osm, err := hours.ParseOSM("Mo-Fr 09:00-18:00; Fr-Sa 22:00-02:00")
 	if err != nil {
 		panic(err)
 	}
+	osm = append(osm, hours.Regular{Days: []hours.Day{hours.PublicHoliday}, Interval: hours.Interval{Closed: true}})
 	return &Location{ID: `a "b", c`, Name: "Ä\u00a0; x", Kind: "pickup_point", Blocked: true, LocationDetails: engine.LocationDetails{
 		Position: &engine.Position{Latitude: -12.3456789, Longitude: 179.9},
 		Address:  &engine.Address{Street: "1, Rd", Locality: "L", Region: "R", PostalCode: "007", Country: "FR"},
@@ -226,6 +227,41 @@ func TestJSONLD(t *testing.T) {
 	}
 	if strings.Contains(text.String(), "02-29") {
 		t.Errorf("%s has the 29th of February of years that have none", text.String())
+	}
+}
+
+// schema.org has no rule for which of several special days counts, so each date is in one of them.
+func TestJSONLDOfSpecialDaysThatOverlap(t *testing.T) {
+	l := full()
+	l.Special = nil
+	if err := json.Unmarshal([]byte(`[{"from":"--12-24","opens":"10:00","closes":"18:00"}, {"from":"2026-12-24","opens":"06:00","closes":"12:00"},
+		{"from":"2026-12-20","through":"2026-12-30","opens":"08:00","closes":"23:00"}, {"from":"2026-12-26","unknown":true}]`), &l.Special); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	w, err := NewWriter("jsonld", &text, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(l); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Graph []struct {
+			Special []struct{ ValidFrom, ValidThrough, Opens, Closes string } `json:"specialOpeningHoursSpecification"`
+		} `json:"@graph"`
+	}
+	const want = "[{2026-12-20 2026-12-23 08:00 23:00} {2026-12-24 2026-12-24 06:00 12:00} {2026-12-25 2026-12-25 08:00 23:00} " +
+		"{2026-12-27 2026-12-30 08:00 23:00} {2027-12-24 2027-12-24 10:00 18:00}]"
+	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || fmt.Sprint(got.Graph[0].Special) != want {
+		t.Errorf("%v\n got %v\nwant %s", err, got.Graph[0].Special, want)
+	}
+	l.Special = append(l.Special, hours.Special{})
+	if err := w.Write(l); err == nil || !strings.Contains(err.Error(), "special_days[4]") {
+		t.Errorf("special days that can't be: %v", err)
 	}
 }
 

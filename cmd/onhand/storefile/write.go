@@ -38,7 +38,7 @@ func NewWriter(format string, w io.Writer, now time.Time) (Writer, error) {
 		return &listWriter{out: out, between: ",\n", end: "\n]}\n", item: toFeature}, err
 	case "jsonld":
 		_, err := out.WriteString(`{"@context":"https://schema.org","@graph":[` + "\n")
-		return &listWriter{out: out, between: ",\n", end: "\n]}\n", item: func(l *Location) (any, error) { return toStore(l, now), nil }}, err
+		return &listWriter{out: out, between: ",\n", end: "\n]}\n", item: func(l *Location) (any, error) { return toStore(l, now) }}, err
 	}
 	return nil, fmt.Errorf("format is %q, want one of %s", format, strings.Join(OutputFormats, ", "))
 }
@@ -114,11 +114,12 @@ func toFeature(l *Location) (any, error) {
 type jsonObject = map[string]any
 
 // toStore makes a location a Store of schema.org, or nil where customers have no business there. What schema.org has no word
-// for is left out: days of unknown hours, and which services there are. Special days of every year are told for this year and
-// the next, and those that go on into this one. Closed is from 00:00 to 00:00, as search engines read it.
-func toStore(l *Location, now time.Time) any {
+// for is left out: days of unknown hours, and which services there are. Nor has it a rule for which of several special days
+// counts, so those that are written don't overlap. Special days of every year are told for this year and the next, and those
+// that go on into this one. Closed is from 00:00 to 00:00, as search engines read it.
+func toStore(l *Location, now time.Time) (any, error) {
 	if l.Kind == engine.Warehouse.String() {
-		return nil
+		return nil, nil
 	}
 	s := jsonObject{"@type": "Store", "identifier": l.ID}
 	for name, text := range map[string]string{"name": l.Name, "telephone": l.Phone, "email": l.Email, "url": l.URL} {
@@ -151,11 +152,14 @@ func toStore(l *Location, now time.Time) any {
 			regular = append(regular, spec)
 		}
 	}
-	for i := range l.Special {
-		v := &l.Special[i]
-		for _, dates := range v.Dates(now.Year(), now.Year()+1) {
-			if spec := specification(&v.Interval); spec != nil {
-				spec["validFrom"], spec["validThrough"] = dates[0].String(), dates[1].String()
+	dated, err := l.SpecialDates(now.Year(), now.Year()+1)
+	if err != nil {
+		return nil, fmt.Errorf("location %q: %w", l.ID, err)
+	}
+	for _, d := range dated {
+		for i := range d.Intervals {
+			if spec := specification(&d.Intervals[i]); spec != nil {
+				spec["validFrom"], spec["validThrough"] = d.From.String(), d.Through.String()
 				special = append(special, spec)
 			}
 		}
@@ -166,7 +170,7 @@ func toStore(l *Location, now time.Time) any {
 	if len(special) > 0 {
 		s["specialOpeningHoursSpecification"] = special
 	}
-	return s
+	return s, nil
 }
 
 var schemaDays = map[hours.Day]string{
