@@ -2,7 +2,6 @@ package storefile
 
 import (
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -42,7 +41,12 @@ func readFuel(dir string) iter.Seq[Row] {
 			return
 		}
 		defer file.Close()
-		for row, cells := range tableRows(file, "id", "latitude", "longitude", "cp", "adresse", "ville") {
+		stations, err := openTable(file, "id", "latitude", "longitude", "cp", "adresse", "ville")
+		if err != nil {
+			yield(Row{Err: fmt.Errorf("stations.csv: %w", err)})
+			return
+		}
+		for row, cells := range stations.rows() {
 			row.File = "stations.csv"
 			if id := cells["id"]; row.Err == nil {
 				row.Location, row.Err = fuelStation(cells, week[id], services[id], closures[id])
@@ -61,8 +65,12 @@ func grouped(dir, name, by string, columns ...string) (map[string][]map[string]s
 		return nil, err
 	}
 	defer file.Close()
+	t, err := openTable(file, append(columns, by)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	out := make(map[string][]map[string]string)
-	for row, cells := range tableRows(io.Reader(file), append(columns, by)...) {
+	for row, cells := range t.rows() {
 		if row.Err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, row.Line, row.Err)
 		}

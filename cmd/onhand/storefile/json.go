@@ -1,7 +1,6 @@
 package storefile
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -19,23 +18,24 @@ import (
 // readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment.
 func readNDJSON(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, 1<<20)
-		n := 0
-		for lines.Scan() {
-			n++
-			text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
-			if len(text) == 0 {
-				continue
+		lines := newLineReader(in)
+		for {
+			text, err := lines.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil && !errors.Is(err, errLongLine):
+				yield(Row{Err: err})
+				return
 			}
-			row := Row{Line: n}
-			row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true)))
+			row := Row{Line: lines.number, Err: err}
+			if row.Err == nil {
+				text = bytes.TrimPrefix(text, []byte("\ufeff")) // files put together have one at each seam
+				row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true)))
+			}
 			if !yield(row) {
 				return
 			}
-		}
-		if err := lines.Err(); err != nil {
-			yield(Row{Err: fmt.Errorf("line %d: %w", n+1, err)})
 		}
 	}
 }
