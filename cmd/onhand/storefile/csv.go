@@ -15,12 +15,13 @@ import (
 )
 
 // Columns are those of a CSV file of locations, in the order in which they are written. opening_hours is in the syntax of
-// OpenStreetMap, or a JSON array as over HTTP; special_days, suppliers and attributes are JSON; services are separated by
-// blanks.
+// OpenStreetMap, or a JSON array as over HTTP; what else has parts is JSON; services are separated by blanks. An import puts
+// whole locations, so a member without a column would be lost by an export and an import.
 var Columns = []string{
 	"id", "name", "kind", "blocked", "latitude", "longitude", "street_address", "locality", "region", "postal_code", "country",
 	"phone", "email", "url", "time_zone", "holiday_country", "holiday_region", "opening_hours", "special_days", "services",
-	"collection_point", "id_required", "preparation_time", "default_hold", "suppliers", "attributes",
+	"collection_point", "id_required", "preparation_time", "default_hold", "suppliers", "pickup_slots", "compartments", "order_times",
+	"attributes",
 }
 
 func readCSV(in io.Reader) iter.Seq[Row] {
@@ -82,17 +83,20 @@ func fromCells(cells map[string]string) (Location, error) {
 		}
 		l.Services = append(l.Services, s)
 	}
-	for name, to := range map[string]any{"special_days": &l.Special, "suppliers": &l.Suppliers, "attributes": &l.Attributes} {
+	for name, to := range map[string]any{
+		"special_days": &l.Special, "suppliers": &l.Suppliers, "pickup_slots": &l.PickupSlots, "compartments": &l.Compartments,
+		"order_times": &l.OrderTimes, "attributes": &l.Attributes,
+	} {
 		if text := cells[name]; text != "" {
 			if err := json.Unmarshal([]byte(text), to, json.RejectUnknownMembers(true)); err != nil {
-				return l, fmt.Errorf("%s: %w", name, err)
+				return l, fmt.Errorf("%s: %w", name, tellJSON(err))
 			}
 		}
 	}
 	switch text := strings.TrimSpace(cells["opening_hours"]); {
 	case strings.HasPrefix(text, "["):
 		if err := json.Unmarshal([]byte(text), &l.Regular, json.RejectUnknownMembers(true)); err != nil {
-			return l, fmt.Errorf("opening_hours: %w", err)
+			return l, fmt.Errorf("opening_hours: %w", tellJSON(err))
 		}
 	case text != "":
 		if l.Regular, err = hours.ParseOSM(text); err != nil {
@@ -128,7 +132,9 @@ func toCells(l *Location) ([]string, error) {
 		given bool
 	}{
 		"opening_hours": {l.Regular, len(l.Regular) > 0}, "special_days": {l.Special, len(l.Special) > 0},
-		"suppliers": {l.Suppliers, len(l.Suppliers) > 0}, "attributes": {l.Attributes, len(l.Attributes) > 0},
+		"suppliers": {l.Suppliers, len(l.Suppliers) > 0}, "pickup_slots": {l.PickupSlots, l.PickupSlots != nil},
+		"compartments": {l.Compartments, len(l.Compartments) > 0}, "order_times": {l.OrderTimes, l.OrderTimes != nil},
+		"attributes": {l.Attributes, len(l.Attributes) > 0},
 	} {
 		if part.given {
 			text, err := json.Marshal(part.v, json.Deterministic(true))
