@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"onhand/engine"
-	"onhand/engine/hours"
 )
 
 // Columns are those of a CSV file of locations, in the order in which they are written. opening_hours is in the syntax of
@@ -93,15 +92,12 @@ func fromCells(cells map[string]string) (Location, error) {
 			}
 		}
 	}
-	switch text := strings.TrimSpace(cells["opening_hours"]); {
-	case strings.HasPrefix(text, "["):
+	if text := cells["opening_hours"]; strings.HasPrefix(strings.TrimSpace(text), "[") {
 		if err := json.Unmarshal([]byte(text), &l.Regular, json.RejectUnknownMembers(true)); err != nil {
 			return l, fmt.Errorf("opening_hours: %w", tellJSON(err))
 		}
-	case text != "":
-		if l.Regular, err = hours.ParseOSM(text); err != nil {
-			return l, err
-		}
+	} else if l.Regular, err = weekOf(text); err != nil {
+		return l, err
 	}
 	return l, nil
 }

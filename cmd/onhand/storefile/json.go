@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,7 +16,8 @@ import (
 	"onhand/engine/hours"
 )
 
-// readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment.
+// readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment. opening_hours may
+// be in the syntax of OpenStreetMap.
 func readNDJSON(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		lines := newLineReader(in)
@@ -31,13 +33,33 @@ func readNDJSON(in io.Reader) iter.Seq[Row] {
 			row := Row{Line: lines.number, Err: err}
 			if row.Err == nil {
 				text = bytes.TrimPrefix(text, []byte("\ufeff")) // files put together have one at each seam
-				row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true)))
+				row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true), lenient))
 			}
 			if !yield(row) {
 				return
 			}
 		}
 	}
+}
+
+// lenient takes opening_hours that are a string as well, which is how OpenStreetMap has them.
+var lenient = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, week *[]hours.Regular) error {
+	if d.PeekKind() != '"' {
+		return errors.ErrUnsupported // an array, as everywhere else
+	}
+	token, err := d.ReadToken()
+	if err == nil {
+		*week, err = weekOf(token.String())
+	}
+	return err
+}))
+
+// weekOf reads hours in OpenStreetMap's syntax; a blank text says nothing.
+func weekOf(text string) ([]hours.Regular, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return nil, nil
+	}
+	return hours.ParseOSM(text)
 }
 
 // feature is a GeoJSON feature (RFC 7946) whose properties are those of a location.
@@ -119,7 +141,7 @@ func readGeoJSON(in io.Reader) iter.Seq[Row] {
 
 func fromFeature(text []byte) (Location, error) {
 	var f feature
-	if err := json.Unmarshal(text, &f); err != nil {
+	if err := json.Unmarshal(text, &f, lenient); err != nil {
 		return Location{}, tellJSON(err)
 	}
 	if f.Type != "Feature" {

@@ -317,3 +317,17 @@ func TestWhatIsNoFileOfLocations(t *testing.T) {
 	wantRows(t, read(t, "geojson", `[]`), `0: a FeatureCollection`)
 	wantRows(t, read(t, "geojson", `{"features":[{"type":"Feature"`), `0: a FeatureCollection`)
 }
+
+// Hours come from OpenStreetMap in GeoJSON as a rule, where they are a string.
+func TestOpenStreetMapHoursInEachForm(t *testing.T) {
+	const place, week = `"position":{"latitude":48.8,"longitude":2.3}`, ` 48.8,2.3 Europe/Paris [monday tuesday] 10:00-12:00`
+	wantRows(t, read(t, "ndjson", `{"id":"a","opening_hours":"Mo-Tu 10:00-12:00",`+place+"}\n"+
+		`{"id":"b","opening_hours":[{"days":["monday","tuesday"],"opens":"10:00","closes":"12:00"}],`+place+"}\n"+
+		`{"id":"c","opening_hours":"Mo-Tu 10-12",`+place+"}\n"+`{"id":"d","opening_hours":" "}`+"\n"+`{"id":"e","opening_hours":null}`+"\n"+
+		`{"id":"f","opening_hours":7}`+"\n"+`{"id":"g","opening_hours":[{"days":"Mo"}]}`+"\n"),
+		`1: a ""`+week, `2: b ""`+week, `3: in /opening_hours: opening_hours is "10-12" at byte 6`, `4: d ""`, `5: e ""`,
+		`6: /opening_hours is a number`, `7: /opening_hours/0/days is a string`)
+	wantRows(t, read(t, "csv", "id,latitude,longitude,opening_hours\na,48.8,2.3,\"Mo,Tu 10:00-12:00\"\nb,48.8,2.3, \n"), `2: a ""`+week, `3: b "" 48.8,2.3`)
+	wantRows(t, read(t, "geojson", `{"features":[{"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2.3,48.8]},
+		"properties":{"shop":"books","opening_hours":"Mo-Tu 10:00-12:00"}}]}`), `1: a ""`+week)
+}
