@@ -33,7 +33,7 @@ type importLocationsCommand struct {
 
 // Help explains the formats.
 func (importLocationsCommand) Help() string {
-	return `Each row is stored as a whole: what a row leaves out, the location no longer has. Rows that can't be trusted are told by line, and the others are stored; then the exit status is 1. Sending a file again does no harm.
+	return `Each row is stored as a whole: what a row leaves out, the location no longer has. Rows that can't be trusted are told by line, or by number where the file is an array, and the others are stored; then the exit status is 1. Sending a file again does no harm.
 
 ndjson: a location a line, with the members of PUT /v1/locations/{id} and id; opening_hours may be in OpenStreetMap syntax, as a string. csv: the columns id, name, kind, blocked, latitude, longitude, street_address, locality, region, postal_code, country, phone, email, url, time_zone, holiday_country, holiday_region, opening_hours (OpenStreetMap syntax, or JSON), special_days (JSON), services (separated by blanks), collection_point, id_required, preparation_time, default_hold, suppliers, pickup_slots, compartments, order_times and attributes (JSON), any of them but id left out. geojson: a FeatureCollection of points with the members as properties, opening_hours as in ndjson.
 
@@ -69,7 +69,7 @@ func (c *importLocationsCommand) Run(s *streams) error {
 	bar.close()
 	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return a.Line - b.Line })
 	for _, row := range job.failed {
-		fmt.Fprintf(s.err, "%s:%d: %v\n", filepath.Join(c.File, row.File), row.Line, row.Err)
+		fmt.Fprintf(s.err, "%s: %v\n", row.Where(c.File), row.Err)
 	}
 	verb := "stored"
 	if c.DryRun {

@@ -2,11 +2,13 @@
 package storefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,9 +30,19 @@ type Location struct {
 // Row is a location and where it stands, or why it can't be trusted.
 type Row struct {
 	File     string // in a directory of files
-	Line     int    // from 1; of an array, the place in it
+	Item     string // what Line counts where it isn't lines: feature, entry
+	Line     int    // from 1
 	Location Location
 	Err      error
+}
+
+// Where says where the row stands in the file, or directory of files, at path: stores.csv:3, or stores.geojson: feature 3.
+// An array may well be one long line, so its elements go by number.
+func (r *Row) Where(path string) string {
+	if r.Item != "" {
+		return fmt.Sprintf("%s: %s %d", path, r.Item, r.Line)
+	}
+	return fmt.Sprintf("%s:%d", filepath.Join(path, r.File), r.Line)
 }
 
 // reader reads the rows of a format. What ends the reading altogether is the last row's error, in line 0.
@@ -89,7 +101,7 @@ func (r *Row) check(seen map[string]int) error {
 		return err
 	}
 	if before := seen[l.ID]; before > 0 {
-		return fmt.Errorf("id is %q, as in line %d already", l.ID, before)
+		return fmt.Errorf("id is %q, as in %s %d already", l.ID, cmp.Or(r.Item, "line"), before)
 	}
 	seen[l.ID] = r.Line
 	if l.Zone == "" && l.Position != nil && len(l.Regular)+len(l.Special) > 0 {

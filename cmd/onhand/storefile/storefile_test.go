@@ -85,9 +85,38 @@ func TestBestBuy(t *testing.T) {
 		`2: hours has "by appointment", want a day`,
 		`3: location is 0, 0`,
 		`4: opening_hours is "22:75"`,
-		`5: id is "7", as in line 1 already`,
+		`5: id is "7", as in entry 1 already`,
 		`6: 11 "x" 40.7,-74 America/New_York [monday] 08:00-23:59 [tuesday wednesday] closed=false unknown=true`)
 	wantRows(t, read(t, "bestbuy", `{}`), `0: an array of stores is wanted`)
+}
+
+// An entry that is not what an entry should be is told by its number, and the others are read.
+func TestABestBuyEntryThatIsNone(t *testing.T) {
+	const rest = `"location":{"lat":40.7,"lon":-74},"hours":"Mon: 10-9"}`
+	const ok = ` "" 40.7,-74 America/New_York [monday] 10:00-21:00`
+	rows := read(t, "bestbuy", "\ufeff[{\"id\":1,"+rest+`,{"id":"x",`+rest+`,{"id":3,"location":{"lat":"99","lon":1}},null,{"id":5.5},{"id":6,"location":{"lat":99,"lon":1},"hours":"Mon: 10-9"},
+		{"id":7,"location":{"lat":40}},{"id":8},7,{"id":10,"id":11,`+rest+",{\"id\":11,\"name\":\"\xff\","+rest+`,{"id":12,"address2":null,`+rest+`]`)
+	wantRows(t, rows, `1: 1`+ok, `2: /id is a string`, `3: /location/lat is a string`, `4: id is missing`, `5: /id is 5.5, which it can't be`,
+		`6: position.latitude is 99`, `7: location is without lat or lon`, `8: location is without`, `9: it is a number`,
+		`10: jsontext: duplicate object member name "id"`, `11: jsontext: invalid UTF-8`, `12: 12`+ok)
+	if got, want := rows[1].Where("stores.json"), "stores.json: entry 2"; got != want {
+		t.Errorf("it stands in %q, want %q", got, want)
+	}
+	// What came before the end of a file that was cut off is read.
+	wantRows(t, read(t, "bestbuy", `[{"id":1,`+rest+`,{"id":2,`), `1: 1`+ok, `0: an array of stores is wanted: `)
+	wantRows(t, read(t, "bestbuy", `[{"id":1,`+rest+`][{"id":2,`+rest+`]`), `1: 1`+ok, `0: an array of stores is wanted: there is more after its end`)
+}
+
+func TestAFeatureThatIsNone(t *testing.T) {
+	rows := read(t, "geojson", `{"type":"FeatureCollection","features":[{"type":"Feature","id":"a"},null,{"type":"Feature","id":"b","id":"c"},
+		{"type":"Feature","id":"g","geometry":{"type":"Polygon","coordinates":[[[2.3,48.8]]]}},{"type":"Feature","id":"a"}]}`)
+	wantRows(t, rows, `1: a ""`, `2: type is ""`, `3: jsontext: duplicate object member name "id"`, `4: /geometry/coordinates/0 is an array`, `5: id is "a", as in feature 1 already`)
+	if got, want := rows[1].Where("x.geojson"), "x.geojson: feature 2"; got != want {
+		t.Errorf("it stands in %q, want %q", got, want)
+	}
+	// A feature by itself, and collections put one after another, are not read as less than they are.
+	wantRows(t, read(t, "geojson", `{"type":"Feature","id":"a","geometry":null,"properties":{}}`), `0: a FeatureCollection as in RFC 7946 is wanted: there is no features`)
+	wantRows(t, read(t, "geojson", `{"features":[]}{"features":[]}`), `0: a FeatureCollection as in RFC 7946 is wanted: there is more after its end`)
 }
 
 func TestStarbucks(t *testing.T) {
