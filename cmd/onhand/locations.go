@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (c *importLocationsCommand) Run(s *streams) error {
 	began := time.Now()
 	err := job.run(ctx)
 	bar.close()
-	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return a.Line - b.Line })
+	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
 	for _, row := range job.failed {
 		fmt.Fprintf(s.err, "%s: %v\n", row.Where(c.File), row.Err)
 	}
@@ -76,13 +77,13 @@ func (c *importLocationsCommand) Run(s *streams) error {
 		verb = "sound"
 	}
 	if job.rows > 0 || err == nil {
-		fmt.Fprintf(s.out, "%d locations: %d %s, %d failed; in %v\n", job.rows, job.stored, verb, len(job.failed), time.Since(began).Round(time.Millisecond))
+		fmt.Fprintf(s.out, "%d locations: %d %s, %d failed%s; in %v\n", job.rows, job.stored, verb, job.rows-job.stored, job.told(), time.Since(began).Round(time.Millisecond))
 	}
 	if err != nil {
 		return err
 	}
 	if len(job.failed) > 0 {
-		return exitError{fmt.Errorf("%d of %d locations failed", len(job.failed), job.rows), exitFinding}
+		return exitError{fmt.Errorf("%d of %d locations failed%s", job.rows-job.stored, job.rows, job.told()), exitFinding}
 	}
 	return nil
 }
@@ -93,8 +94,17 @@ type locationsJob struct {
 	bar     *progress
 
 	mu           sync.Mutex
-	rows, stored int
+	rows, stored int // of locations
+	parts        int // rows about locations that can't be trusted; these are stored without what such a row says
 	failed       []storefile.Row
+}
+
+// told says how many rows about locations failed, where any did.
+func (j *locationsJob) told() string {
+	if j.parts == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d rows about locations", j.parts)
 }
 
 func (j *locationsJob) run(ctx context.Context) error {
@@ -130,11 +140,15 @@ func (j *locationsJob) run(ctx context.Context) error {
 func (j *locationsJob) done(row storefile.Row) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.rows++
 	if row.Err != nil {
 		j.failed = append(j.failed, row)
 	} else {
 		j.stored++
+	}
+	if row.Part {
+		j.parts++
+	} else {
+		j.rows++
 	}
 	j.bar.steps("locations", int64(j.rows), -1)
 }

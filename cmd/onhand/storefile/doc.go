@@ -29,9 +29,12 @@ type Location struct {
 
 // Row is a location and where it stands, or why it can't be trusted.
 type Row struct {
-	File     string // in a directory of files
-	Item     string // what Line counts where it isn't lines: feature, entry
-	Line     int    // from 1
+	File string // in a directory of files
+	Item string // what Line counts where it isn't lines: feature, entry
+	Line int    // from 1
+	// Part says that the row is of a table beside that of the locations, such as one of their hours. Only one that can't be
+	// trusted is yielded; the location that it was about is, too, with what is not known of it left out.
+	Part     bool
 	Location Location
 	Err      error
 }
@@ -67,7 +70,7 @@ func Formats() []string {
 func Read(format, path string) iter.Seq[Row] {
 	rows := func(yield func(Row) bool) {
 		if format == "fr-fuel" {
-			readFuel(path)(yield)
+			readFuel(os.DirFS(path))(yield)
 			return
 		}
 		file, err := os.Open(path)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"onhand/engine"
@@ -130,21 +131,35 @@ func TestStarbucks(t *testing.T) {
 	wantRows(t, read(t, "starbucks", ""), `0: the file is empty`)
 }
 
+const (
+	fuelStations = "id,latitude,longitude,cp,pop,adresse,ville\n"
+	fuelHours    = "id,nom,ouverture,fermeture,ferme,station_id\n"
+	fuelServices = "service,station_id\n"
+	fuelClosures = "debut,fin,type,station_id\n"
+)
+
+// fuel returns a directory of the tables with these rows.
+func fuel(stations, week, services, closures string) fstest.MapFS {
+	dir := make(fstest.MapFS)
+	for name, text := range map[string]string{
+		"stations.csv": fuelStations + stations, "jour_and_horaires.csv": fuelHours + week, "services_text.csv": fuelServices + services,
+		"fermetures.csv": fuelClosures + closures,
+	} {
+		dir[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return dir
+}
+
 func TestFuel(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"stations.csv":          "id,latitude,longitude,cp,pop,adresse,ville\n1,46.2,5.2,01000,R,1 rue X,BOURG\n2,,,01000,R,2 rue X,BOURG\n3,59.8,-1.7,01000,R,3 rue X,BOURG\n",
-		"jour_and_horaires.csv": "id,nom,ouverture,fermeture,ferme,station_id\n1,Lundi,06.30,20.00,,1\n2,Mardi,01.00,01.00,1,1\n3,Mercredi,01.00,01.00,,1\n4,Jeudi,,,,1\n5,Vendredi,00.00,23.59,,1\n",
-		"services_text.csv":     "service,station_id\nBar,1\nDouches,1\n",
-		"fermetures.csv":        "debut,fin,type,station_id\n2022-07-23T00:00:00,2022-12-31T00:00:00,T,1\n2009-02-01T00:00:00,,T,2\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(dir, fuel("1,46.2,5.2,01000,R,1 rue X,BOURG\n2,,,01000,R,2 rue X,BOURG\n3,59.8,-1.7,01000,R,3 rue X,BOURG\n",
+		"1,Lundi,06.30,20.00,,1\n2,Mardi,01.00,01.00,1,1\n3,Mercredi,01.00,01.00,,1\n4,Jeudi,,,,1\n5,Vendredi,00.00,23.59,,1\n6,Samedi,18.00,02.00,,1\n7,Dimanche,23.59,23.59,,1\n",
+		"Bar,1\nDouches,1\n", "2022-07-23T00:00:00,2022-12-31T00:00:00,T,1\n2009-02-01T00:00:00,,T,2\n")); err != nil {
+		t.Fatal(err)
 	}
 	rows := slices.Collect(Read("fr-fuel", dir))
 	wantRows(t, rows,
-		`2: 1 "1 rue X, BOURG" 46.2,5.2 Europe/Paris [monday] 06:30-20:00 [tuesday] closed=true unknown=false [wednesday] closed=false unknown=true [thursday] closed=false unknown=true [friday] 00:00-24:00 2022-07-23/2022-12-31 closed=true`,
+		`2: 1 "1 rue X, BOURG" 46.2,5.2 Europe/Paris [monday] 06:30-20:00 [tuesday] closed=true unknown=false [wednesday] closed=false unknown=true [thursday] closed=false unknown=true [friday] 00:00-24:00 [saturday] 18:00-02:00 [sunday] closed=false unknown=true 2022-07-23/2022-12-31 closed=true`,
 		`3: 2 "2 rue X, BOURG" Europe/Paris 2009-02-01/2200-12-31 closed=true`,
 		`4: the position 59.8, -1.7 is not in mainland France`)
 	if rows[0].File != "stations.csv" {
@@ -154,6 +169,58 @@ func TestFuel(t *testing.T) {
 		t.Errorf("services %q", got)
 	}
 	wantRows(t, slices.Collect(Read("fr-fuel", t.TempDir())), `0: open `)
+}
+
+// A row beside the stations that can't be trusted is told, and what it would have said is unknown: never open, never closed.
+func TestAFuelTableWithRowsThatCanNotBeTrusted(t *testing.T) {
+	const unknown = "closed=false unknown=true"
+	days := []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+	for _, c := range []struct {
+		week, services, closures string
+		want                     string // what is told of the row
+		monday, others           string // "" where no day has hours
+	}{
+		{week: "1,Lundi,06.30,25.99,,1\n", want: `jour_and_horaires.csv:2: fermeture is "25.99", want a time from 00.00 to 24.00; the day is taken as unknown`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,24.00,23.00,,1\n", want: `jour_and_horaires.csv:2: ouverture is "24.00"`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,25.99,25.99,,1\n", want: `jour_and_horaires.csv:2: ouverture is "25.99"`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,06.30,,,1\n", want: `jour_and_horaires.csv:2: fermeture is ""`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,06.30,20.00,peut-être,1\n", want: `jour_and_horaires.csv:2: ferme is "peut-être"`, monday: unknown, others: "08:00-19:00"},
+		// A row that no station or no day can be told of leaves its day without one.
+		{week: "1,Lundi,06.30\n", want: `jour_and_horaires.csv:2: 3 values, want 6`, monday: unknown, others: "08:00-19:00"},
+		{week: "9,Lundi,06.30,20.00,,1\n", want: `jour_and_horaires.csv:2: a day is "9"`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,06.30,20.00,,\n", want: `jour_and_horaires.csv:2: station_id is missing`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,\"Lundi,06.30,20.00,,1\n", want: `jour_and_horaires.csv:2: a value with a quote that is left open`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,,,1,1\n1,Lundi,06.30,20.00,,1\n", want: `jour_and_horaires.csv:3: the day has a row already`, monday: unknown, others: "08:00-19:00"},
+		{week: "1,Lundi,06.30,20.00,,1\n", services: "Bar\n", want: `services_text.csv:2: 1 values, want 2`, monday: "06:30-20:00", others: "08:00-19:00"},
+		// A closure may be on any day.
+		{week: "1,Lundi,06.30,20.00,,1\n", closures: "garbage,,T,1\n", want: `fermetures.csv:2: debut is "garbage", want a time such as 2022-10-06T00:00:00; the hours of the station are taken as unknown`},
+		{week: "1,Lundi,06.30,20.00,,1\n", closures: "2022-07-23T00:00:00,2022-02-30T00:00:00,T,1\n", want: `fermetures.csv:2: fin is "2022-02-30T00:00:00"`},
+		{week: "1,Lundi,06.30,20.00,,1\n", closures: "2022-07-23T00:00:00,2022-07-22T00:00:00,T,1\n", want: `fermetures.csv:2: fin is "2022-07-22T00:00:00", which is before debut`},
+		{week: "1,Lundi,06.30,20.00,,1\n", closures: "--07-23T00:00:00,,T,1\n", want: `fermetures.csv:2: debut is "--07-23T00:00:00"`},
+	} {
+		station := `2: 1 "1 rue X, BOURG" 46.2,5.2 Europe/Paris`
+		week := c.week
+		for n, day := range days {
+			said := c.others
+			if n == 0 {
+				said = c.monday
+			} else {
+				week += fmt.Sprintf("%d,,08.00,19.00,,1\n", n+1)
+			}
+			if said != "" {
+				station += " [" + day + "] " + said
+			}
+		}
+		rows := slices.Collect(readFuel(fuel("1,46.2,5.2,01000,R,1 rue X,BOURG\n4,,,,R,,\n", week, c.services, c.closures)))
+		_, told, _ := strings.Cut(c.want, ":")
+		wantRows(t, rows, told, station, `3: 4 ","`)
+		if len(rows) == 3 && tell(rows[1]) != station {
+			t.Errorf("%s: the station is\n     %s\nwant %s", c.want, tell(rows[1]), station)
+		}
+		if where := rows[0].Where("dir"); !rows[0].Part || !strings.HasPrefix("dir/"+c.want, where) {
+			t.Errorf("the row stands in %s, want %s (part of a location: %v)", where, c.want, rows[0].Part)
+		}
+	}
 }
 
 func full() *Location {
