@@ -81,6 +81,11 @@ func Read(format, path string) iter.Seq[Row] {
 		defer file.Close()
 		formats[format](file)(yield)
 	}
+	return checked(rows)
+}
+
+// checked checks the rows that a reader yields.
+func checked(rows iter.Seq[Row]) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		seen := make(map[string]int)
 		for row := range rows {
