@@ -108,6 +108,9 @@ func (r *Row) check(seen map[string]int) error {
 	if err := (&engine.Location{ID: l.ID, Name: l.Name}).Check(); err != nil {
 		return err
 	}
+	if l.ID == "." || l.ID == ".." {
+		return fmt.Errorf("id is %q, which no path can name", l.ID) // PUT /v1/locations/.. is another path
+	}
 	if before := seen[l.ID]; before > 0 {
 		return fmt.Errorf("id is %q, as in %s %d already", l.ID, cmp.Or(r.Item, "line"), before)
 	}

@@ -8,8 +8,9 @@ import (
 	"testing/iotest"
 )
 
-// A quote that is left open or stands where it may not spoils the row on whose line it is, and no other.
-func TestAQuoteSpoilsItsOwnRow(t *testing.T) {
+// A quote that is left open or stands where it may not spoils the row on whose line it is, and no other; as does whatever
+// else is wrong with a row.
+func TestABadRowSpoilsNoOther(t *testing.T) {
 	const open, inside = "a value with a quote that is left open", "a value with a quote inside that is not in quotes"
 	for _, c := range []struct {
 		text string
@@ -25,6 +26,7 @@ func TestAQuoteSpoilsItsOwnRow(t *testing.T) {
 		{"\ufeff\"id\",name\r\n\r\n \"a\",b\r\n\"a, \"\"1\"\"\",b\r\n", []string{"3: " + inside, `4: a, "1" "b"`}},
 		{"id,name\na,\"" + strings.Repeat("x", lineBytesMax) + "\"\nb,c\n", []string{"2: the line is longer than", `3: b "c"`}},
 		{"id,\"name\na,b\n", []string{"0: the header: " + open}},
+		{"id\n.\n..\n/\n", []string{`2: id is ".", which no path can name`, `3: id is ".."`, `4: / ""`}},
 		{"id,name,id\na,b,c\n", []string{`0: the header has "id" twice`}},
 		// What ends the reading is told once, and the columns are looked at before any row is.
 		{"id,colour\n\"\n", []string{`0: there is no column "colour"`}},
