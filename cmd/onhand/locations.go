@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,9 +34,9 @@ type importLocationsCommand struct {
 
 // Help explains the formats.
 func (importLocationsCommand) Help() string {
-	return `Each row is stored as a whole: what a row leaves out, the location no longer has. Rows that can't be trusted are told by line, and the others are stored; then the exit status is 1. Sending a file again does no harm.
+	return `Each row is stored as a whole: what a row leaves out, the location no longer has. Rows that can't be trusted are told by line, or by number where the file is an array, and the others are stored; then the exit status is 1. Sending a file again does no harm.
 
-ndjson: a location a line, with the members of PUT /v1/locations/{id} and id. csv: the columns id, name, kind, blocked, latitude, longitude, street_address, locality, region, postal_code, country, phone, email, url, time_zone, holiday_country, holiday_region, opening_hours (OpenStreetMap syntax, or JSON), special_days (JSON), services (separated by blanks), collection_point, id_required, preparation_time, default_hold, suppliers (JSON), attributes (JSON), any of them but id left out. geojson: a FeatureCollection of points with the members as properties.
+ndjson: a location a line, with the members of PUT /v1/locations/{id} and id; opening_hours may be in OpenStreetMap syntax, as a string. csv: the columns id, name, kind, blocked, latitude, longitude, street_address, locality, region, postal_code, country, phone, email, url, time_zone, holiday_country, holiday_region, opening_hours (OpenStreetMap syntax, or JSON), special_days (JSON), services (separated by blanks), collection_point, id_required, preparation_time, default_hold, suppliers, pickup_slots, compartments, order_times and attributes (JSON), any of them but id left out. geojson: a FeatureCollection of points with the members as properties, opening_hours as in ndjson.
 
 bestbuy: stores.json of BestBuyAPIs/open-data-set. starbucks: the US list of stiles/locations. fr-fuel: a directory with the tables of "Prix des carburants en France".
 
@@ -67,22 +68,22 @@ func (c *importLocationsCommand) Run(s *streams) error {
 	began := time.Now()
 	err := job.run(ctx)
 	bar.close()
-	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return a.Line - b.Line })
+	slices.SortStableFunc(job.failed, func(a, b storefile.Row) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
 	for _, row := range job.failed {
-		fmt.Fprintf(s.err, "%s:%d: %v\n", filepath.Join(c.File, row.File), row.Line, row.Err)
+		fmt.Fprintf(s.err, "%s: %v\n", row.Where(c.File), row.Err)
 	}
 	verb := "stored"
 	if c.DryRun {
 		verb = "sound"
 	}
 	if job.rows > 0 || err == nil {
-		fmt.Fprintf(s.out, "%d locations: %d %s, %d failed; in %v\n", job.rows, job.stored, verb, len(job.failed), time.Since(began).Round(time.Millisecond))
+		fmt.Fprintf(s.out, "%d locations: %d %s, %d failed%s; in %v\n", job.rows, job.stored, verb, job.rows-job.stored, job.told(), time.Since(began).Round(time.Millisecond))
 	}
 	if err != nil {
 		return err
 	}
 	if len(job.failed) > 0 {
-		return exitError{fmt.Errorf("%d of %d locations failed", len(job.failed), job.rows), exitFinding}
+		return exitError{fmt.Errorf("%d of %d locations failed%s", job.rows-job.stored, job.rows, job.told()), exitFinding}
 	}
 	return nil
 }
@@ -93,8 +94,17 @@ type locationsJob struct {
 	bar     *progress
 
 	mu           sync.Mutex
-	rows, stored int
+	rows, stored int // of locations
+	parts        int // rows about locations that can't be trusted; these are stored without what such a row says
 	failed       []storefile.Row
+}
+
+// told says how many rows about locations failed, where any did.
+func (j *locationsJob) told() string {
+	if j.parts == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d rows about locations", j.parts)
 }
 
 func (j *locationsJob) run(ctx context.Context) error {
@@ -130,11 +140,15 @@ func (j *locationsJob) run(ctx context.Context) error {
 func (j *locationsJob) done(row storefile.Row) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.rows++
 	if row.Err != nil {
 		j.failed = append(j.failed, row)
 	} else {
 		j.stored++
+	}
+	if row.Part {
+		j.parts++
+	} else {
+		j.rows++
 	}
 	j.bar.steps("locations", int64(j.rows), -1)
 }

@@ -1,7 +1,7 @@
 package storefile
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -9,55 +9,83 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"onhand/engine"
 	"onhand/engine/hours"
 )
 
-// bestBuyStore is an entry of stores.json of github.com/BestBuyAPIs/open-data-set.
+// bestBuyStore is an entry of stores.json of github.com/BestBuyAPIs/open-data-set. What must be there is nil where it isn't.
 type bestBuyStore struct {
-	ID                                              int
-	Type, Name, Address, Address2, City, State, Zip string
-	Location                                        struct{ Lat, Lon float64 }
-	Hours                                           string
-	Services                                        []string
+	ID       *int64 `json:"id"`
+	Type     string `json:"type"`
+	Name     string `json:"name"`
+	Address  string `json:"address"`
+	Address2 string `json:"address2"`
+	City     string `json:"city"`
+	State    string `json:"state"`
+	Zip      string `json:"zip"`
+	Location struct {
+		Lat *float64 `json:"lat"`
+		Lon *float64 `json:"lon"`
+	} `json:"location"`
+	Hours    string   `json:"hours"`
+	Services []string `json:"services"`
 }
 
-// readBestBuy reads an array of stores. Their mobile and express shops are stores as well; what they offer becomes an
-// attribute. Positions tell the time zones, which the file has not.
+// readBestBuy reads an array of stores, entry by entry. Their mobile and express shops are stores as well; what they offer
+// becomes an attribute. Positions tell the time zones, which the file has not.
 func readBestBuy(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		var stores []bestBuyStore
-		if err := json.NewDecoder(in).Decode(&stores); err != nil {
-			yield(Row{Err: fmt.Errorf("an array of stores is wanted: %w", err)})
-			return
-		}
-		for i := range stores {
-			s := &stores[i]
-			row := Row{Line: i + 1}
-			row.Location = Location{ID: strconv.Itoa(s.ID), Name: strings.TrimSpace(s.Name), Kind: engine.Store.String(), LocationDetails: engine.LocationDetails{
-				Position: &engine.Position{Latitude: s.Location.Lat, Longitude: s.Location.Lon},
-				Address: &engine.Address{
-					Street: strings.TrimSpace(s.Address + " " + s.Address2), Locality: s.City, Region: s.State, PostalCode: s.Zip, Country: "US",
-				},
-				Attributes: map[string]string{"type": s.Type},
-			}}
-			var offers []string
-			for _, offer := range s.Services {
-				offers = append(offers, strings.TrimSpace(offer))
+		d, n := newArrayDecoder(in), 0
+		for text, err := range elements(d) {
+			if err != nil {
+				yield(Row{Err: fmt.Errorf("an array of stores is wanted: %w", err)})
+				return
 			}
-			if len(offers) > 0 {
-				row.Location.Attributes["offers"] = cut(strings.Join(offers, "; "))
-			}
-			if s.Location.Lat == 0 && s.Location.Lon == 0 {
-				row.Err = fmt.Errorf("location is 0, 0")
-			} else {
-				row.Location.Regular, row.Err = BestBuyHours(s.Hours)
-			}
+			n++
+			row := Row{Item: "entry", Line: n}
+			row.Location, row.Err = fromBestBuy(text)
 			if !yield(row) {
 				return
 			}
 		}
+		if err := ended(d); err != nil {
+			yield(Row{Err: fmt.Errorf("an array of stores is wanted: %w", err)})
+		}
 	}
+}
+
+func fromBestBuy(text []byte) (Location, error) {
+	var s bestBuyStore
+	if err := json.Unmarshal(text, &s); err != nil {
+		return Location{}, tellJSON(err)
+	}
+	if s.ID == nil {
+		return Location{}, errors.New("id is missing")
+	}
+	l := Location{ID: strconv.FormatInt(*s.ID, 10), Name: strings.TrimSpace(s.Name), Kind: engine.Store.String()}
+	if s.Location.Lat == nil || s.Location.Lon == nil {
+		return l, errors.New("location is without lat or lon")
+	}
+	l.Position = &engine.Position{Latitude: *s.Location.Lat, Longitude: *s.Location.Lon}
+	if l.Position.Latitude == 0 && l.Position.Longitude == 0 {
+		return l, errors.New("location is 0, 0")
+	}
+	l.Address = &engine.Address{
+		Street: strings.TrimSpace(s.Address + " " + s.Address2), Locality: s.City, Region: s.State, PostalCode: s.Zip, Country: "US",
+	}
+	l.Attributes = map[string]string{"type": s.Type}
+	var offers []string
+	for _, offer := range s.Services {
+		offers = append(offers, strings.TrimSpace(offer))
+	}
+	if len(offers) > 0 {
+		l.Attributes["offers"] = cut(strings.Join(offers, "; "))
+	}
+	var err error
+	l.Regular, err = BestBuyHours(s.Hours)
+	return l, err
 }
 
 var bestBuyDay = regexp.MustCompile(`^(Mon|Tue|Wed|Thurs|Fri|Sat|Sun): (\d{1,2}(?::\d\d)?)-(\d{1,2}(?::\d\d)?)$`)

@@ -2,11 +2,13 @@
 package storefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +29,23 @@ type Location struct {
 
 // Row is a location and where it stands, or why it can't be trusted.
 type Row struct {
-	File     string // in a directory of files
-	Line     int    // from 1; of an array, the place in it
+	File string // in a directory of files
+	Item string // what Line counts where it isn't lines: feature, entry
+	Line int    // from 1
+	// Part says that the row is of a table beside that of the locations, such as one of their hours. Only one that can't be
+	// trusted is yielded; the location that it was about is, too, with what is not known of it left out.
+	Part     bool
 	Location Location
 	Err      error
+}
+
+// Where says where the row stands in the file, or directory of files, at path: stores.csv:3, or stores.geojson: feature 3.
+// An array may well be one long line, so its elements go by number.
+func (r *Row) Where(path string) string {
+	if r.Item != "" {
+		return fmt.Sprintf("%s: %s %d", path, r.Item, r.Line)
+	}
+	return fmt.Sprintf("%s:%d", filepath.Join(path, r.File), r.Line)
 }
 
 // reader reads the rows of a format. What ends the reading altogether is the last row's error, in line 0.
@@ -55,7 +70,7 @@ func Formats() []string {
 func Read(format, path string) iter.Seq[Row] {
 	rows := func(yield func(Row) bool) {
 		if format == "fr-fuel" {
-			readFuel(path)(yield)
+			readFuel(os.DirFS(path))(yield)
 			return
 		}
 		file, err := os.Open(path)
@@ -66,6 +81,11 @@ func Read(format, path string) iter.Seq[Row] {
 		defer file.Close()
 		formats[format](file)(yield)
 	}
+	return checked(rows)
+}
+
+// checked checks the rows that a reader yields.
+func checked(rows iter.Seq[Row]) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		seen := make(map[string]int)
 		for row := range rows {
@@ -88,8 +108,11 @@ func (r *Row) check(seen map[string]int) error {
 	if err := (&engine.Location{ID: l.ID, Name: l.Name}).Check(); err != nil {
 		return err
 	}
+	if l.ID == "." || l.ID == ".." {
+		return fmt.Errorf("id is %q, which no path can name", l.ID) // PUT /v1/locations/.. is another path
+	}
 	if before := seen[l.ID]; before > 0 {
-		return fmt.Errorf("id is %q, as in line %d already", l.ID, before)
+		return fmt.Errorf("id is %q, as in %s %d already", l.ID, cmp.Or(r.Item, "line"), before)
 	}
 	seen[l.ID] = r.Line
 	if l.Zone == "" && l.Position != nil && len(l.Regular)+len(l.Special) > 0 {

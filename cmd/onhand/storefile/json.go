@@ -1,13 +1,13 @@
 package storefile
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,28 +16,50 @@ import (
 	"onhand/engine/hours"
 )
 
-// readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment.
+// readNDJSON reads a location a line, as GET /v1/locations/{id} answers without what it says of the moment. opening_hours may
+// be in the syntax of OpenStreetMap.
 func readNDJSON(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, 1<<20)
-		n := 0
-		for lines.Scan() {
-			n++
-			text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
-			if len(text) == 0 {
-				continue
+		lines := newLineReader(in)
+		for {
+			text, err := lines.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil && !errors.Is(err, errLongLine):
+				yield(Row{Err: err})
+				return
 			}
-			row := Row{Line: n}
-			row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true)))
+			row := Row{Line: lines.number, Err: err}
+			if row.Err == nil {
+				text = bytes.TrimPrefix(text, []byte("\ufeff")) // files put together have one at each seam
+				row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true), lenient))
+			}
 			if !yield(row) {
 				return
 			}
 		}
-		if err := lines.Err(); err != nil {
-			yield(Row{Err: fmt.Errorf("line %d: %w", n+1, err)})
-		}
 	}
+}
+
+// lenient takes opening_hours that are a string as well, which is how OpenStreetMap has them.
+var lenient = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, week *[]hours.Regular) error {
+	if d.PeekKind() != '"' {
+		return errors.ErrUnsupported // an array, as everywhere else
+	}
+	token, err := d.ReadToken()
+	if err == nil {
+		*week, err = weekOf(token.String())
+	}
+	return err
+}))
+
+// weekOf reads hours in OpenStreetMap's syntax; a blank text says nothing.
+func weekOf(text string) ([]hours.Regular, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return nil, nil
+	}
+	return hours.ParseOSM(text)
 }
 
 // feature is a GeoJSON feature (RFC 7946) whose properties are those of a location.
@@ -68,15 +90,16 @@ type geometry struct {
 	Coordinates []float64 `json:"coordinates"`
 }
 
-// readGeoJSON reads a FeatureCollection of points, feature by feature. The line of a row is its place in the collection.
+// readGeoJSON reads a FeatureCollection of points, feature by feature.
 func readGeoJSON(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		d := jsontext.NewDecoder(in)
+		d := newArrayDecoder(in)
 		fail := func(err error) { yield(Row{Err: fmt.Errorf("a FeatureCollection as in RFC 7946 is wanted: %w", err)}) }
 		if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
 			fail(errors.Join(err, errors.New("the file does not begin with an object")))
 			return
 		}
+		found, n := false, 0
 		for {
 			token, err := d.ReadToken()
 			if err != nil {
@@ -84,7 +107,7 @@ func readGeoJSON(in io.Reader) iter.Seq[Row] {
 				return
 			}
 			if token.Kind() == '}' {
-				return
+				break
 			}
 			if token.String() != "features" {
 				if err := d.SkipValue(); err != nil {
@@ -93,33 +116,70 @@ func readGeoJSON(in io.Reader) iter.Seq[Row] {
 				}
 				continue
 			}
-			if token, err := d.ReadToken(); err != nil || token.Kind() != '[' {
-				fail(errors.Join(err, errors.New("features is no array")))
-				return
-			}
-			for n := 1; d.PeekKind() != ']'; n++ {
-				text, err := d.ReadValue()
+			found = true
+			for text, err := range elements(d) {
 				if err != nil {
-					fail(err)
+					fail(fmt.Errorf("features: %w", err))
 					return
 				}
-				row := Row{Line: n}
+				n++
+				row := Row{Item: "feature", Line: n}
 				row.Location, row.Err = fromFeature(text)
 				if !yield(row) {
 					return
 				}
 			}
-			if _, err := d.ReadToken(); err != nil {
-				fail(err)
-				return
-			}
+		}
+		if !found {
+			fail(errors.New("there is no features"))
+			return
+		}
+		if err := ended(d); err != nil {
+			fail(err)
 		}
 	}
 }
 
+// newArrayDecoder reads a file that is an array or has one. A name given twice, or bytes that are no UTF-8, don't stop it:
+// whoever takes an element by itself refuses them there, so that they spoil only that.
+func newArrayDecoder(in io.Reader) *jsontext.Decoder {
+	return jsontext.NewDecoder(unmarked(in), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// elements yields the elements of the array that comes next, each valid until the following one; or, last, why it can't be
+// read to its end.
+func elements(d *jsontext.Decoder) iter.Seq2[jsontext.Value, error] {
+	return func(yield func(jsontext.Value, error) bool) {
+		token, err := d.ReadToken()
+		if err == nil && token.Kind() != '[' {
+			err = errors.New("it is no array")
+		}
+		for err == nil && d.PeekKind() != ']' {
+			var text jsontext.Value
+			if text, err = d.ReadValue(); err == nil && !yield(text, nil) {
+				return
+			}
+		}
+		if err == nil {
+			_, err = d.ReadToken()
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// ended reports what follows the end: a second array would be lost without a word.
+func ended(d *jsontext.Decoder) error {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.Join(errors.New("there is more after its end"), err)
+	}
+	return nil
+}
+
 func fromFeature(text []byte) (Location, error) {
 	var f feature
-	if err := json.Unmarshal(text, &f); err != nil {
+	if err := json.Unmarshal(text, &f, lenient); err != nil {
 		return Location{}, tellJSON(err)
 	}
 	if f.Type != "Feature" {
@@ -150,6 +210,9 @@ func tellJSON(err error) error {
 		return fmt.Errorf("there is no member %s", where)
 	case errors.As(semantic.Err, new(*engine.InvalidError)), errors.As(semantic.Err, new(*hours.Error)):
 		return fmt.Errorf("in %s: %w", where, semantic.Err)
+	}
+	if semantic.Err != nil && semantic.JSONKind == '0' {
+		return fmt.Errorf("%s is %s, which it can't be: %w", where, semantic.JSONValue, semantic.Err) // too large, or a fraction
 	}
 	kinds := map[jsontext.Kind]string{'{': "an object", '[': "an array", '"': "a string", '0': "a number", 't': "true", 'f': "false", 'n': "null"}
 	if kind, ok := kinds[semantic.JSONKind]; ok && semantic.Err == nil && semantic.GoType != nil {

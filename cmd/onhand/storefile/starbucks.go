@@ -14,7 +14,12 @@ import (
 // zones ("GMT-07:00 America/Los_Angeles") count by their names.
 func readStarbucks(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for row, cells := range tableRows(in, "store_number", "name", "latitude", "longitude") {
+		t, err := openTable(in, "store_number", "name", "latitude", "longitude")
+		if err != nil {
+			yield(Row{Err: err})
+			return
+		}
+		for row, cells := range t.rows() {
 			if row.Err == nil {
 				row.Location, row.Err = starbucks(cells)
 			}

@@ -1,190 +1,106 @@
 package storefile
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
-	"strconv"
-	"strings"
-
-	"github.com/go-json-experiment/json"
-
-	"onhand/engine"
-	"onhand/engine/hours"
 )
 
-// tableRows yields the rows of a CSV file by the names in its header, which has at least those wanted.
-func tableRows(in io.Reader, wanted ...string) iter.Seq2[Row, map[string]string] {
+// table reads rows of comma-separated values (RFC 4180) under a header.
+//
+// A row is a line. RFC 4180 lets values in quotes hold line breaks, but none that a location takes can: so a quote that is
+// left open spoils its own row, not those that follow, and every line is either a location or told.
+type table struct {
+	lines   *lineReader
+	columns []string
+
+	line   bytes.Reader // what is cut into values, and its buffer
+	buffer *bufio.Reader
+}
+
+// openTable reads the header, which must have at least the columns wanted, each once.
+func openTable(in io.Reader, wanted ...string) (*table, error) {
+	t := &table{lines: newLineReader(in), buffer: bufio.NewReader(nil)}
+	header, err := t.lines.next()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty")
+	}
+	if err == nil {
+		t.columns, err = t.split(header)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the header: %w", err)
+	}
+	for i, name := range t.columns {
+		if slices.Contains(t.columns[:i], name) {
+			return nil, fmt.Errorf("the header has %q twice", name)
+		}
+	}
+	for _, name := range wanted {
+		if !slices.Contains(t.columns, name) {
+			return nil, fmt.Errorf("the header lacks %s", name)
+		}
+	}
+	return t, nil
+}
+
+// rows yields the rows, each with its values by the names of their columns, or with why it can't be read. What ends the
+// reading before the end of the file is yielded last, in line 0.
+func (t *table) rows() iter.Seq2[Row, map[string]string] {
 	return func(yield func(Row, map[string]string) bool) {
-		table := csv.NewReader(in)
-		table.FieldsPerRecord = -1
-		header, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			err = errors.New("the file is empty")
-		}
-		if err != nil {
-			yield(Row{Err: err}, nil)
-			return
-		}
-		header[0] = strings.TrimPrefix(header[0], "\ufeff")
-		for _, name := range wanted {
-			if !slices.Contains(header, name) {
-				yield(Row{Err: fmt.Errorf("the header lacks %s", name)}, nil)
-				return
-			}
-		}
 		for {
-			values, err := table.Read()
-			if errors.Is(err, io.EOF) {
+			text, err := t.lines.next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil && !errors.Is(err, errLongLine):
+				yield(Row{Err: err}, nil)
 				return
 			}
-			line, _ := table.FieldPos(0)
-			row := Row{Line: line, Err: err}
-			if broken := (*csv.ParseError)(nil); errors.As(err, &broken) {
-				row.Line, row.Err = broken.StartLine, broken.Err
-			}
-			cells := make(map[string]string, len(header))
-			if row.Err == nil && len(values) != len(header) {
-				row.Err = fmt.Errorf("%d values, want %d as in the header", len(values), len(header))
-			}
-			for i := range min(len(values), len(header)) {
-				cells[header[i]] = values[i]
+			row := Row{Line: t.lines.number, Err: err}
+			var cells map[string]string
+			if row.Err == nil {
+				cells, row.Err = t.cells(text)
 			}
 			if !yield(row, cells) {
 				return
 			}
-			if err != nil && !errors.As(err, new(*csv.ParseError)) {
-				return
-			}
 		}
 	}
 }
 
-// Columns are those of a CSV file of locations, in the order in which they are written. opening_hours is in the syntax of
-// OpenStreetMap, or a JSON array as over HTTP; special_days, suppliers and attributes are JSON; services are separated by
-// blanks.
-var Columns = []string{
-	"id", "name", "kind", "blocked", "latitude", "longitude", "street_address", "locality", "region", "postal_code", "country",
-	"phone", "email", "url", "time_zone", "holiday_country", "holiday_region", "opening_hours", "special_days", "services",
-	"collection_point", "id_required", "preparation_time", "default_hold", "suppliers", "attributes",
+func (t *table) cells(text []byte) (map[string]string, error) {
+	values, err := t.split(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) != len(t.columns) {
+		return nil, fmt.Errorf("%d values, want %d as in the header", len(values), len(t.columns))
+	}
+	cells := make(map[string]string, len(values))
+	for i, name := range t.columns {
+		cells[name] = values[i]
+	}
+	return cells, nil
 }
 
-func readCSV(in io.Reader) iter.Seq[Row] {
-	return func(yield func(Row) bool) {
-		for row, cells := range tableRows(in, "id") {
-			for name := range cells {
-				if !slices.Contains(Columns, name) {
-					yield(Row{Err: fmt.Errorf("there is no column %q; allowed: %s", name, strings.Join(Columns, ", "))})
-					return
-				}
-			}
-			if row.Err == nil {
-				row.Location, row.Err = fromCells(cells)
-			}
-			if !yield(row) {
-				return
-			}
-		}
+// split cuts a line into values.
+func (t *table) split(text []byte) ([]string, error) {
+	t.line.Reset(text)
+	t.buffer.Reset(&t.line)
+	r := csv.NewReader(t.buffer)
+	r.FieldsPerRecord = -1
+	values, err := r.Read()
+	switch {
+	case errors.Is(err, csv.ErrQuote):
+		err = errors.New("a value with a quote that is left open, or inside and not doubled; a value ends on its line")
+	case errors.Is(err, csv.ErrBareQuote):
+		err = errors.New("a value with a quote inside that is not in quotes itself")
 	}
-}
-
-func fromCells(cells map[string]string) (Location, error) {
-	l := Location{ID: cells["id"], Name: cells["name"], Kind: cells["kind"]}
-	l.Phone, l.Email, l.URL, l.CollectionPoint = cells["phone"], cells["email"], cells["url"], cells["collection_point"]
-	l.Zone, l.Country, l.Region = cells["time_zone"], cells["holiday_country"], cells["holiday_region"]
-	a := engine.Address{
-		Street: cells["street_address"], Locality: cells["locality"], Region: cells["region"], PostalCode: cells["postal_code"], Country: cells["country"],
-	}
-	if a != (engine.Address{}) {
-		l.Address = &a
-	}
-	var err error
-	if l.Position, err = positionOf(cells["latitude"], cells["longitude"]); err != nil {
-		return l, err
-	}
-	for name, to := range map[string]*bool{"blocked": &l.Blocked, "id_required": &l.IDRequired} {
-		if text := cells[name]; text != "" {
-			if *to, err = strconv.ParseBool(text); err != nil {
-				return l, fmt.Errorf("%s is %q, want true or false", name, text)
-			}
-		}
-	}
-	for name, to := range map[string]*int64{"preparation_time": &l.PreparationTime, "default_hold": &l.DefaultHold} {
-		if text := cells[name]; text != "" {
-			if *to, err = strconv.ParseInt(text, 10, 64); err != nil {
-				return l, fmt.Errorf("%s is %q, want whole seconds", name, text)
-			}
-		}
-	}
-	for text := range strings.FieldsSeq(cells["services"]) {
-		s, err := engine.ParseService(text)
-		if err != nil {
-			return l, err
-		}
-		l.Services = append(l.Services, s)
-	}
-	for name, to := range map[string]any{"special_days": &l.Special, "suppliers": &l.Suppliers, "attributes": &l.Attributes} {
-		if text := cells[name]; text != "" {
-			if err := json.Unmarshal([]byte(text), to, json.RejectUnknownMembers(true)); err != nil {
-				return l, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-	}
-	switch text := strings.TrimSpace(cells["opening_hours"]); {
-	case strings.HasPrefix(text, "["):
-		if err := json.Unmarshal([]byte(text), &l.Regular, json.RejectUnknownMembers(true)); err != nil {
-			return l, fmt.Errorf("opening_hours: %w", err)
-		}
-	case text != "":
-		if l.Regular, err = hours.ParseOSM(text); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
-}
-
-// toCells is the other way. Hours are written as JSON.
-func toCells(l *Location) ([]string, error) {
-	cells := map[string]string{
-		"id": l.ID, "name": l.Name, "kind": l.Kind, "blocked": strconv.FormatBool(l.Blocked), "phone": l.Phone, "email": l.Email,
-		"url": l.URL, "time_zone": l.Zone, "holiday_country": l.Country, "holiday_region": l.Region,
-		"collection_point": l.CollectionPoint, "id_required": strconv.FormatBool(l.IDRequired),
-		"preparation_time": strconv.FormatInt(l.PreparationTime, 10), "default_hold": strconv.FormatInt(l.DefaultHold, 10),
-	}
-	if p := l.Position; p != nil {
-		cells["latitude"] = strconv.FormatFloat(p.Latitude, 'f', -1, 64)
-		cells["longitude"] = strconv.FormatFloat(p.Longitude, 'f', -1, 64)
-	}
-	if a := l.Address; a != nil {
-		cells["street_address"], cells["locality"], cells["region"] = a.Street, a.Locality, a.Region
-		cells["postal_code"], cells["country"] = a.PostalCode, a.Country
-	}
-	var services []string
-	for _, s := range l.Services {
-		services = append(services, s.String())
-	}
-	cells["services"] = strings.Join(services, " ")
-	for name, part := range map[string]struct {
-		v     any
-		given bool
-	}{
-		"opening_hours": {l.Regular, len(l.Regular) > 0}, "special_days": {l.Special, len(l.Special) > 0},
-		"suppliers": {l.Suppliers, len(l.Suppliers) > 0}, "attributes": {l.Attributes, len(l.Attributes) > 0},
-	} {
-		if part.given {
-			text, err := json.Marshal(part.v, json.Deterministic(true))
-			if err != nil {
-				return nil, err
-			}
-			cells[name] = string(text)
-		}
-	}
-	out := make([]string, len(Columns))
-	for i, name := range Columns {
-		out[i] = cells[name]
-	}
-	return out, nil
+	return values, err
 }
