@@ -155,7 +155,7 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 		{"returnOrder", "return", "collected", `{"lines":[{"sku":"bulb","quantity":1}]}`, `{"lines":[{"sku":"bulb","quantity":1,"damaged":true}]}`},
 		{"cancelOrder", "cancel", "placed", "", `{"lines":[{"sku":"bulb","quantity":1}]}`},
 		{"payOrder", "pay", "unpaid", "", `{"payment_reference":"other"}`},
-		{"extendOrder", "extend", "ready", "", `{"expires_in":999999}`}, {"arriveOrder", "arrive", "ready", `{"bay":"4"}`, `{"bay":"5"}`},
+		{"extendOrder", "extend", "ready", `{"expires_in":888888}`, `{"expires_in":999999}`}, {"arriveOrder", "arrive", "ready", `{"bay":"4"}`, `{"bay":"5"}`},
 		{"eraseOrder", "erase", "cancelled", "", `{"by":"other"}`},
 	} {
 		if m.state == "placed" && m.verb == "accept" {
