@@ -59,7 +59,7 @@ type Config struct {
 	Cover float64 `json:"cover,omitempty"` // replay: opening stock, as a share of what each location is asked for in all
 
 	Seed          uint64 `json:"seed"`
-	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one
+	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one, for Timeout and DropAfter together
 	// Remembered is how long the server remembers reservations that have ended: its --window-age. One that ended earlier and
 	// is not there is no violation.
 	Remembered time.Duration `json:"remembered_ns"`
@@ -222,6 +222,10 @@ func (c *Config) Check() error {
 	}
 	return err
 }
+
+// patience is how long after its time a request is sent again where a restart is expected. A server that is away for longer
+// costs arrivals in any case, as they are dropped after DropAfter.
+func (c *Config) patience() time.Duration { return c.Timeout + c.DropAfter }
 
 func (c *Config) shares() (shares, error) {
 	switch c.Workload {

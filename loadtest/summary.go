@@ -73,7 +73,8 @@ func (r *Result) verified(p *printer) {
 	if v.Sale != "" {
 		p.printf("Flash sale: %s.\n", v.Sale)
 	}
-	if v.ViolationCount == 0 {
+	switch {
+	case v.ViolationCount == 0 && v.Unverified == "":
 		p.printf("Verified: %d reservations (%d committed, %d released, %d expired, %d held) and %d cells are as they were acknowledged", v.Reservations,
 			v.Committed, v.Released, v.Expired, v.Held, v.Cells)
 		if v.Forgotten > 0 {
@@ -82,8 +83,11 @@ func (r *Result) verified(p *printer) {
 		if v.Unsure > 0 {
 			p.printf("; of %d requests without an answer was asked what became of them", v.Unsure)
 		}
+		if v.Unclear > 0 {
+			p.printf("; of %d that were answered by an error, too", v.Unclear)
+		}
 		p.printf(".\n")
-	} else {
+	case v.ViolationCount > 0:
 		p.printf("VIOLATED: %d times the server's state is not what it acknowledged:\n", v.ViolationCount)
 		for _, text := range v.Violations {
 			p.printf("  %s\n", text)
@@ -92,7 +96,12 @@ func (r *Result) verified(p *printer) {
 			p.printf("  and %d more\n", more)
 		}
 	}
-	if v.Left > 0 {
+	if v.Unverified != "" {
+		p.printf("NOT VERIFIED: %s. The figures above are what was measured; whether the server has kept what it acknowledged is not known.\n", v.Unverified)
+	}
+	if v.Left > 0 && v.Unverified != "" {
+		p.printf("%d locations of this run may have stayed on the server.\n", v.Left)
+	} else if v.Left > 0 {
 		p.printf("%d locations of this run have live reservations and stay.\n", v.Left)
 	}
 	if r.Interrupted {

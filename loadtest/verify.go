@@ -24,13 +24,15 @@ type Verified struct {
 	Refused      int64 `json:"refused"`
 	Forgotten    int64 `json:"forgotten,omitempty"` // those that ended longer ago than the server remembers them
 	Unsure       int64 `json:"unsure"`              // requests without an answer, of which was asked in the end what became of them
+	Unclear      int64 `json:"unclear,omitempty"`   // … and of those with an answer that does not tell, such as an error
 	Cells        int64 `json:"cells"`
 	UnitsSold    int64 `json:"units_sold"`
 	// Violations says what is wrong: the first of them, and how many there are.
 	Violations     []string `json:"violations,omitempty"`
 	ViolationCount int64    `json:"violation_count"`
-	Sale           string   `json:"sale,omitempty"` // of a flash-sale: how it went
-	Left           int      `json:"locations_left"` // those that could not be removed, since reservations live there
+	Sale           string   `json:"sale,omitempty"`       // of a flash-sale: how it went
+	Unverified     string   `json:"unverified,omitempty"` // why the verification did not come to its end
+	Left           int      `json:"locations_left"`       // those that could not be removed, since reservations live there
 }
 
 // violationsKept is how many are told one by one.
@@ -52,9 +54,12 @@ const expiryWait = 90 * time.Second
 //   - on hand of every cell is what it was at first, with all acknowledged adjustments, less what was committed;
 //   - held of every cell is the sum of the reservations that are still alive.
 //
-// Of requests that had no answer it asks first whether they took effect.
+// Of requests that had no answer it asks first whether they took effect. An error says why it did not come to its end.
 func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) {
 	var v Verified
+	if err := t.reach(ctx); err != nil {
+		return v, err
+	}
 	booked := make([]int64, len(t.shop.onHand))
 	var holds []*hold
 	for _, l := range ledgers {
@@ -64,12 +69,10 @@ func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) 
 		}
 		for _, h := range l.holds {
 			holds = append(holds, h) // also those that were refused: they are not to be there
-			if h.unsure {
-				v.Unsure++
-			}
+			v.doubted(h.doubt)
 		}
 		for _, a := range l.moves {
-			v.Unsure++
+			v.doubted(a.doubt)
 			if err := t.resend(ctx, a); err != nil {
 				return v, err
 			}
@@ -79,17 +82,47 @@ func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) 
 			}
 		}
 	}
-	if err := t.awaitExpiry(ctx, holds); err != nil {
+	t.awaitExpiry(holds)
+	if err := t.readClock(ctx); err != nil { // again, as the two drift apart
 		return v, err
 	}
-	clock, err := t.clock(ctx)
-	if err != nil {
-		return v, err
-	}
-	if err := t.checkReservations(holds, clock, &v); err != nil {
+	if err := t.checkReservations(holds, &v); err != nil {
 		return v, err
 	}
 	return v, t.checkCells(ctx, holds, booked, &v)
+}
+
+// doubted counts a request of which is asked what became of it.
+func (v *Verified) doubted(d doubt) {
+	switch d {
+	case unanswered:
+		v.Unsure++
+	case unclear:
+		v.Unclear++
+	}
+}
+
+// answerWaitMin is how long a question of the verification waits for its answer, however short Config.Timeout is: that one
+// is what customers bear, and the verification has time.
+const answerWaitMin = 10 * time.Second
+
+func (t *test) answerWait() time.Duration { return max(t.config.Timeout, answerWaitMin) }
+
+// reach waits until the server answers, in case that it is only being started.
+func (t *test) reach(ctx context.Context) error {
+	wait := t.config.Timeout
+	if t.config.ExpectRestart {
+		wait = t.config.patience()
+	}
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		err := t.readClock(ctx)
+		if err == nil {
+			return nil
+		}
+		if time.Since(began) >= wait {
+			return fmt.Errorf("the server could not be reached: %w", err)
+		}
+	}
 }
 
 func (t *test) cell(l line) int { return t.shop.cell(int(l.sku), int(l.location)) }
@@ -99,47 +132,63 @@ func (t *test) resend(ctx context.Context, a *adjustment) error {
 	request := &job{op: opAdjust, adjust: a}
 	s := newSender(&t.config, t.shop)
 	s.append(nil, request)
+	ctx, cancel := context.WithTimeout(ctx, t.answerWait())
+	defer cancel()
 	return t.api.keyed(ctx, "/v1/stock/adjustments", a.key, s.body)
 }
 
-// clock returns a function that tells the server's time.
-func (t *test) clock(ctx context.Context) (func() time.Time, error) {
+// clock tells the server's time from ours.
+type clock struct {
+	ahead time.Duration // how far the server's is before ours, by what was read last
+	// aheadMax is the most that it was ever found to be: after what was ours then, plus this, the server's time was not.
+	aheadMax time.Duration
+	read     bool
+}
+
+func (c *clock) now() time.Time { return time.Now().Add(c.ahead) }
+
+// readClock asks the server for its time. It was that at some moment between the question and the answer.
+func (t *test) readClock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.answerWait())
+	defer cancel()
 	var cell struct {
 		AsOf time.Time `json:"as_of"`
 	}
-	err := t.api.json(ctx, http.MethodGet, "/v1/availability/"+t.shop.skus[0].path+"/"+t.shop.locations[0].path, nil, &cell)
-	read := time.Now()
-	return func() time.Time { return cell.AsOf.Add(time.Since(read)) }, err
+	asked := time.Now()
+	if err := t.api.json(ctx, http.MethodGet, "/v1/availability/"+t.shop.skus[0].path+"/"+t.shop.locations[0].path, nil, &cell); err != nil {
+		return err
+	}
+	t.clock.ahead = -time.Since(cell.AsOf)
+	if ahead := cell.AsOf.Sub(asked); !t.clock.read || ahead > t.clock.aheadMax {
+		t.clock.aheadMax, t.clock.read = ahead, true
+	}
+	return nil
 }
 
 // awaitExpiry waits for the last of the reservations that nobody will commit or release any more.
-func (t *test) awaitExpiry(ctx context.Context, holds []*hold) error {
+func (t *test) awaitExpiry(holds []*hold) {
 	var last int64
 	for _, h := range holds {
-		if h.state == held && !h.unsure {
+		if h.state == held && h.doubt == certain {
 			last = max(last, h.expires)
 		}
 	}
-	clock, err := t.clock(ctx)
-	if err != nil {
-		return err
-	}
-	wait := time.Unix(0, last).Sub(clock())
+	wait := time.Unix(0, last).Sub(t.clock.now())
 	if wait > expiryWait {
-		return nil
+		return
 	}
 	for passed := time.Duration(0); passed <= wait; passed += 100 * time.Millisecond {
 		t.watch.Progress("waiting for the last holds to expire", int64(passed/time.Second), int64(wait/time.Second))
 		time.Sleep(100 * time.Millisecond)
 	}
-	return nil
 }
 
-// expiryLeeway is how close to a deadline a reservation may be found held or expired.
+// expiryLeeway is how close to a deadline a reservation may be found held or expired: what we take for the server's time is
+// that to within the time that a question takes, and what the clocks drift apart.
 const expiryLeeway = time.Second
 
 // checkReservations asks for every one, as fast as the server answers.
-func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verified) error {
+func (t *test) checkReservations(holds []*hold, v *Verified) error {
 	address, secure := t.config.address()
 	threads := min(t.config.Threads, max(len(holds), 1))
 	checkers := make([]*checker, threads)
@@ -147,7 +196,7 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 	var wg sync.WaitGroup
 	for i := range checkers {
 		share := holds[len(holds)*i/threads : len(holds)*(i+1)/threads]
-		checkers[i] = &checker{sender: newSender(&t.config, t.shop), holds: share, clock: clock, remembered: t.config.Remembered, underway: make([]*hold, parallel)}
+		checkers[i] = &checker{sender: newSender(&t.config, t.shop), holds: share, clock: t.clock, remembered: t.config.Remembered, patience: t.answerWait() + time.Second, underway: make([]*hold, parallel)}
 		if i == 0 {
 			checkers[i].progress = func(done int) {
 				t.watch.Progress("checking reservations", int64(done*threads), int64(len(holds)))
@@ -157,7 +206,7 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 			continue
 		}
 		wg.Go(func() {
-			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: min(parallel, len(share)), Timeout: t.config.Timeout}, checkers[i])
+			errs[i] = wire.Drive(wire.Target{Address: address, TLS: secure, Connections: min(parallel, len(share)), Timeout: t.answerWait()}, checkers[i])
 		})
 	}
 	wg.Wait()
@@ -197,9 +246,11 @@ func (t *test) checkReservations(holds []*hold, clock func() time.Time, v *Verif
 type checker struct {
 	sender *sender
 	holds  []*hold
-	clock  func() time.Time
+	clock  clock
 
 	remembered time.Duration
+	patience   time.Duration // for how long none may be answered before the check is given up
+	heard      time.Duration // the last answer
 	underway   []*hold
 	again      []*hold // those whose question had no answer
 	done       int
@@ -229,7 +280,10 @@ func (c *checker) Next(connection int, _ time.Duration, dst []byte) ([]byte, boo
 	return c.sender.get(h.id.append(dst)), true
 }
 
-func (c *checker) Wait(time.Duration) (time.Duration, bool) {
+func (c *checker) Wait(now time.Duration) (time.Duration, bool) {
+	if left := len(c.again) + len(c.holds); left > 0 && c.gaveUp == nil && now-c.heard > c.patience {
+		c.gaveUp = fmt.Errorf("checking reservations: the server has not answered for %v, and %d were still to be asked for", c.patience, left)
+	}
 	return 0, c.gaveUp == nil && len(c.again)+len(c.holds) > 0
 }
 
@@ -247,8 +301,9 @@ func (c *checker) retry(h *hold, err error) {
 	c.again = append(c.again, h)
 }
 
-func (c *checker) Answered(connection int, _ time.Duration, in []byte) bool {
+func (c *checker) Answered(connection int, now time.Duration, in []byte) bool {
 	h := c.underway[connection]
+	c.heard = now
 	answer, err := wire.ReadHTTP(in)
 	if err == nil && answer.Status != 200 && answer.Status != 404 {
 		err = fmt.Errorf("HTTP status %d: %.200s", answer.Status, answer.Body)
@@ -277,7 +332,7 @@ func (c *checker) compare(h *hold, answer wire.HTTP) {
 		if h.state != asked && h.state != refused {
 			c.found.violation("reservation %s was %s, and is not there", h.id, h.state)
 		}
-		h.state, h.unsure = refused, false
+		h.state, h.doubt = refused, certain
 		return
 	}
 	text, _ := member(answer.Body, "state")
@@ -287,11 +342,11 @@ func (c *checker) compare(h *hold, answer wire.HTTP) {
 		return
 	}
 	found := holdState(state)
-	if h.unsure || h.state == asked {
-		h.state, h.unsure, h.expires = found, false, deadline(answer.Body)
+	if h.doubt != certain || h.state == asked {
+		h.state, h.doubt, h.expires = found, certain, deadline(answer.Body)
 		return
 	}
-	want, left := h.state, time.Unix(0, h.expires).Sub(c.clock())
+	want, left := h.state, time.Unix(0, h.expires).Sub(c.clock.now())
 	if want == held && (left < -expiryLeeway || left < expiryLeeway && found == expired) {
 		want = expired
 	}
@@ -308,7 +363,7 @@ func (c *checker) forgotten(h *hold) bool {
 	case committed, released:
 		return time.Since(time.Unix(0, h.ended)) > c.remembered-leeway
 	case held, expired:
-		return c.clock().Sub(time.Unix(0, h.expires)) > c.remembered-leeway
+		return c.clock.now().Sub(time.Unix(0, h.expires)) > c.remembered-leeway
 	}
 	return false
 }
@@ -410,6 +465,8 @@ func (t *test) query(ctx context.Context, cells []int, each func(cell int, a ava
 		Results []availability
 		AsOf    time.Time `json:"as_of"`
 	}
+	ctx, cancel := context.WithTimeout(ctx, t.answerWait())
+	defer cancel()
 	if err := t.api.json(ctx, http.MethodPost, "/v1/availability/query", map[string]any{"cells": pairs}, &answer); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type loadtestCommand struct {
 	Pipeline    int            `help:"Requests that may be under way on each connection, sent one behind the other. Shops don't; it makes the load cheaper, to find what a server can do beside a loader on its own machine." default:"1" group:"Load"`
 	Threads     int            `help:"Threads that drive them; 0 for one a processor, at most 8." default:"0" group:"Load"`
 	Timeout     time.Duration  `help:"How long to wait for an answer." default:"10s" group:"Load"`
-	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy, is not sent at all." default:"10s" group:"Load"`
+	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy or the server is away, is not sent at all." default:"10s" group:"Load"`
 
 	FindLimit time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
 
@@ -61,7 +61,7 @@ type loadtestCommand struct {
 	Cover       percentage    `help:"replay: opening stock, as a share of what each location is asked for." default:"80" placeholder:"PERCENT" group:"Workload"`
 	Seed        uint64        `help:"Same seed, same requests; 0 for a new one." default:"0" group:"Workload"`
 
-	ExpectRestart bool     `help:"The server will be restarted meanwhile: what has no answer is sent again, under its key, until it has one." group:"Verdict"`
+	ExpectRestart bool     `help:"The server will be restarted meanwhile: what has no answer is sent again, under its key, until it has one, for --timeout and --drop-after together." group:"Verdict"`
 	FailIf        []string `help:"Exit with status 1 if this holds of the result: 'p99>5ms', 'reserve.p99.9>20ms', 'errors>0', 'refused>1%', 'rate<10k'. May be repeated." placeholder:"CONDITION" sep:"none" group:"Verdict"`
 	CompareTo     string   `name:"compare" help:"Result (run.json) of an earlier run to compare with." type:"existingfile" placeholder:"FILE" group:"Verdict"`
 	Remembered    period   `help:"How long the server remembers ended reservations, if not 24 hours: its --window-age." default:"24h" group:"Verdict"`
@@ -134,6 +134,8 @@ func (c *loadtestCommand) Run(s *streams) error {
 		err = errors.Join(err, c.write(r, earlier, s))
 	}
 	switch {
+	case r.Verified.Unverified != "" && r.Verified.ViolationCount == 0:
+		return errors.Join(fmt.Errorf("loadtest: not verified: %s", r.Verified.Unverified), err)
 	case err != nil:
 		return fmt.Errorf("loadtest: %w", err)
 	case r.Verified.ViolationCount > 0:
