@@ -50,7 +50,7 @@ const expiryWait = 90 * time.Second
 // verify holds the server's state against what it has acknowledged:
 //
 //   - every reservation that was granted is there, and in the state that the last acknowledged request left it in, or
-//     expired if its deadline is over; one that was refused is not there;
+//     expired if its deadline is over, and no sooner; one that was refused is not there;
 //   - on hand of every cell is what it was at first, with all acknowledged adjustments, less what was committed;
 //   - held of every cell is the sum of the reservations that are still alive.
 //
@@ -341,19 +341,44 @@ func (c *checker) compare(h *hold, answer wire.HTTP) {
 		c.found.violation("reservation %s has the state %q", h.id, text)
 		return
 	}
-	found := holdState(state)
-	if h.doubt != certain || h.state == asked {
-		h.state, h.doubt, h.expires = found, certain, deadline(answer.Body)
-		return
+	if text := c.broken(h, holdState(state), deadline(answer.Body)); text != "" {
+		c.found.violation("reservation %s %s", h.id, text)
 	}
-	want, left := h.state, time.Unix(0, h.expires).Sub(c.clock.now())
-	if want == held && (left < -expiryLeeway || left < expiryLeeway && found == expired) {
-		want = expired
+	if h.expires == 0 { // its request had no answer
+		h.expires = deadline(answer.Body)
 	}
-	if found != want {
-		c.found.violation("reservation %s is %s, and should be %s", h.id, found, want)
+	h.state, h.doubt = holdState(state), certain
+}
+
+// broken says which promise about a reservation the state and the deadline that the server tells of it break; "" if none.
+func (c *checker) broken(h *hold, found holdState, expires int64) string {
+	promised := h.expires
+	switch {
+	case promised == 0:
+		promised = expires
+	case expires < promised: // both are the server's own words about one time
+		return fmt.Sprintf("has its deadline %v before the one that was promised", time.Duration(promised-expires).Round(time.Millisecond))
 	}
-	h.state = found
+	if said := h.ended + int64(c.clock.aheadMax); h.state == expired && said < promised-int64(expiryLeeway) {
+		return fmt.Sprintf("was said to have expired %v before its deadline", time.Duration(promised-said).Round(time.Millisecond))
+	}
+	want, left := h.state, time.Unix(0, promised).Sub(c.clock.now())
+	switch {
+	case h.state == held && h.doubt != certain && found == finished[h.intent]:
+		return "" // what had no answer took effect
+	case h.state == held || h.state == asked: // and nobody else knows its id
+		want = held
+		if left < -expiryLeeway || left < expiryLeeway && found == expired {
+			want = expired
+		}
+	}
+	switch {
+	case found == want:
+		return ""
+	case found == expired && want == held:
+		return fmt.Sprintf("is expired, %v before its deadline", left.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("is %s, and should be %s", found, want)
 }
 
 // forgotten reports whether a reservation has ended so long ago that the server may have forgotten it.
