@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -98,5 +99,47 @@ func TestALoadEndsThoughTheServerIsGone(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server that takes connections and answers nothing looks as bad as it is, however short the timeout.
+func TestAStallWithAShortTimeoutIsNotHealthy(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	c := config(between(t, serve(t), func(w http.ResponseWriter, r *http.Request, _ []byte, _ func() *httptest.ResponseRecorder) bool {
+		if r.Method != http.MethodGet || r.UserAgent() != "onhand-loadtest" {
+			return false
+		}
+		if n := asked.Add(1); n < 200 || n > 400 {
+			return false
+		}
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			_, _ = io.Copy(io.Discard, conn) // until the other side gives up
+			_ = conn.Close()
+		}
+		return true
+	}), loadtest.Read)
+	c.Timeout, c.DropAfter, c.Connections = 200*time.Millisecond, 10*time.Second, 300
+	r := run(t, c)
+	if r.Total.Failed < 100 {
+		t.Fatalf("%d failed", r.Total.Failed)
+	}
+	if p99 := time.Duration(r.Total.Latency.P99); p99 < c.Timeout {
+		t.Errorf("p99 is %v, and %d of %d requests waited for %v", p99, r.Total.Failed, r.Total.Measured(), c.Timeout)
+	}
+	over, err := loadtest.ParseThreshold("p99>1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if how, failed := over.Fails(r); !failed {
+		t.Errorf("with %d of %d unanswered there is no p99: %s", r.Total.Failed, r.Total.Measured(), how)
+	}
+	var text strings.Builder
+	if err := r.WriteSummary(&text); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "≥") || !strings.Contains(text.String(), "until they were given up") {
+		t.Errorf("the summary does not tell how those count: %s", text.String())
 	}
 }

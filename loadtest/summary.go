@@ -25,7 +25,7 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	for _, f := range rows {
 		q := f.Latency
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", f.Operation, f.OK, f.Refused, f.Failed, number(f.Rate),
-			Milliseconds(q.P50), Milliseconds(q.P90), Milliseconds(q.P99), Milliseconds(q.P999), Milliseconds(q.Max))
+			f.atLeast("p50", q.P50), f.atLeast("p90", q.P90), f.atLeast("p99", q.P99), f.atLeast("p99.9", q.P999), f.atLeast("max", q.Max))
 	}
 	p.err = firstError(p.err, t.Flush())
 	if r.Config.Closed {
@@ -35,6 +35,9 @@ func (r *Result) WriteSummary(w io.Writer) error {
 		p.printf("Latency in ms from the time a request was due. From its sending: p50 %s, p99 %s, p99.9 %s, max %s.\n",
 			Milliseconds(q.P50), Milliseconds(q.P99), Milliseconds(q.P999), Milliseconds(q.Max))
 		p.printf("%d were due, %d (%.1f %%) were sent more than 1 ms late, %d could not be sent.\n", r.Offered, r.Late, percent(r.Late, r.Offered), r.Dropped)
+	}
+	if text := r.LostLine(); text != "" {
+		p.printf("%s\n", text)
 	}
 	for _, f := range r.Operations {
 		for _, why := range f.errorKinds() {
@@ -107,6 +110,23 @@ func (r *Result) verified(p *printer) {
 	if r.Interrupted {
 		p.printf("It was interrupted: the figures are those up to then.\n")
 	}
+}
+
+// LostLine says how requests that were not answered count; "" where there are none.
+func (r *Result) LostLine() string {
+	f := &r.Total
+	if f.Lost() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d requests failed and %d were not sent. They are in the latencies with the time from when they were due until they were given up; a percentile with ≥ is that of such a one, and may be any time longer.", f.Failed, f.Dropped)
+}
+
+// atLeast writes a percentile in ms.
+func (f *Figures) atLeast(figure string, ns int64) string {
+	if f.unbounded(figure) {
+		return "≥" + Milliseconds(ns)
+	}
+	return Milliseconds(ns)
 }
 
 // Title says in a line what the load was.
