@@ -45,6 +45,7 @@ type test struct {
 	watch  Watcher
 	server string
 	clock  clock
+	live   []*hold // reservations that still hold something after the last verification
 }
 
 func prepare(ctx context.Context, c Config, watch Watcher) (*test, error) {

@@ -403,7 +403,7 @@ func TestFindLimit(t *testing.T) {
 		return false
 	}
 	c := config(between(t, serve(t), slow), loadtest.Read)
-	c.Connections, c.Threads, c.Rate, c.Duration = 4, 1, 20, time.Second
+	c.Connections, c.Threads, c.Rate, c.Duration = 4, 1, 100, time.Second
 	var trials int
 	r, err := loadtest.FindLimit(t.Context(), c, 150*time.Millisecond, loadtest.Watcher{}, func(loadtest.Trial) { trials++ })
 	if err != nil {

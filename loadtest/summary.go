@@ -65,7 +65,7 @@ func (r *Result) limit(p *printer) {
 		return
 	}
 	if r.Limit.Rate == 0 {
-		p.printf("No rate was borne with p99 within %v.\n", r.Limit.Bound)
+		p.printf("No rate was borne with p99 within %v, of those at which a trial of %v measures a p99.\n", r.Limit.Bound, r.Config.Duration)
 		return
 	}
 	p.printf("The highest rate with p99 within %v, and nothing refused: %s requests/s. The figures above are those at this rate.\n", r.Limit.Bound, number(r.Limit.Rate))

@@ -89,6 +89,7 @@ func (t *test) verify(ctx context.Context, ledgers []*ledger) (Verified, error) 
 	if err := t.checkReservations(holds, &v); err != nil {
 		return v, err
 	}
+	t.live = slices.DeleteFunc(slices.Clone(holds), func(h *hold) bool { return h.state != held })
 	return v, t.checkCells(ctx, holds, booked, &v)
 }
 
