@@ -102,6 +102,9 @@ func (r *Result) verified(p *printer) {
 	if v.Unverified != "" {
 		p.printf("NOT VERIFIED: %s. The figures above are what was measured; whether the server has kept what it acknowledged is not known.\n", v.Unverified)
 	}
+	if v.Unproven != "" {
+		p.printf("NOT PROVEN that exactly the stock is sold: %s.\n", v.Unproven)
+	}
 	if v.Left > 0 && v.Unverified != "" {
 		p.printf("%d locations of this run may have stayed on the server.\n", v.Left)
 	} else if v.Left > 0 {

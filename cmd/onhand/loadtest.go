@@ -55,7 +55,7 @@ type loadtestCommand struct {
 	Release     percentage    `help:"Share that is released; by default 20%. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
 	Think       time.Duration `help:"Time between a reservation and its commit or release, give or take half." default:"500ms" group:"Workload"`
 	Hold        period        `help:"How long a reservation holds." default:"10s" group:"Workload"`
-	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration." default:"1000" group:"Workload"`
+	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration, and at least twice as many." default:"1000" group:"Workload"`
 	File        string        `help:"replay: CSV of orders with time, reference, sku, quantity, or as UCI Online Retail names them; plain, .gz or .zst." type:"path" group:"Workload"`
 	Speed       float64       `help:"replay: times as fast as it happened; 0 so that it takes --duration." default:"0" group:"Workload"`
 	Cover       percentage    `help:"replay: opening stock, as a share of what each location is asked for." default:"80" placeholder:"PERCENT" group:"Workload"`
@@ -140,6 +140,8 @@ func (c *loadtestCommand) Run(s *streams) error {
 		return fmt.Errorf("loadtest: %w", err)
 	case r.Verified.ViolationCount > 0:
 		return exitError{fmt.Errorf("loadtest: the server's state is not what it acknowledged, in %d places", r.Verified.ViolationCount), exitFinding}
+	case r.Verified.Unproven != "":
+		return exitError{fmt.Errorf("loadtest: it is not proven that exactly the stock is sold: %s", r.Verified.Unproven), exitFinding}
 	case len(r.Failed) > 0:
 		return exitError{fmt.Errorf("loadtest: %s", strings.Join(r.Failed, "; ")), exitFinding}
 	}
