@@ -26,9 +26,10 @@ type hold struct {
 type doubt uint8
 
 const (
-	certain    doubt = iota
-	unanswered       // it had no answer
-	unclear          // it had one that does not say so, such as an error
+	certain      doubt = iota
+	unanswered         // it had no answer
+	unclear            // it had one that does not say so, such as an error
+	contradicted       // it did not: the server says that the reservation had ended before, as it was never asked to
 )
 
 // holdState is how far a reservation has come.

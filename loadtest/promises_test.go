@@ -87,6 +87,15 @@ func TestAHoldThatEndsTooSoonIsFoundOut(t *testing.T) {
 			}
 			return false
 		}},
+		"it is released before it is to be": {"is released, and should be", func(_ *testing.T, _ http.ResponseWriter, r *http.Request, _ []byte, _ func() *httptest.ResponseRecorder) bool {
+			if strings.HasSuffix(r.URL.Path, "/release") {
+				response, err := http.Post(to+r.URL.Path, "application/json", nil)
+				if err == nil {
+					_ = response.Body.Close()
+				}
+			}
+			return false
+		}},
 		"it is released by nobody": {"is released, and should be", func(_ *testing.T, _ http.ResponseWriter, r *http.Request, _ []byte, _ func() *httptest.ResponseRecorder) bool {
 			if path, ok := strings.CutSuffix(r.URL.Path, "/commit"); ok {
 				response, err := http.Post(to+path+"/release", "application/json", nil)
@@ -103,8 +112,11 @@ func TestAHoldThatEndsTooSoonIsFoundOut(t *testing.T) {
 				return lie.meddle(t, w, r, body, pass)
 			}), loadtest.Reserve)
 			c.Rate, c.Commit, c.Release, c.Think, c.Hold, c.Keep = 100, 1, 0, 2500*time.Millisecond, 7*time.Second, true
-			if name == "the commit has no answer" {
+			switch name {
+			case "the commit has no answer":
 				c.Hold = time.Second
+			case "it is released before it is to be":
+				c.Commit, c.Release = 0, 1
 			}
 			r := run(t, c)
 			v := r.Verified

@@ -31,9 +31,9 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	if r.Config.Closed {
 		p.printf("Closed load: each of %d connections waited for its answer before it sent again. A stall of the server holds the load back too, so these latencies are too good; the rate is what it can do.\n", r.Config.Connections)
 	} else {
-		q := r.Total.Service
+		f, q := &r.Total, r.Total.Service
 		p.printf("Latency in ms from the time a request was due. From its sending: p50 %s, p99 %s, p99.9 %s, max %s.\n",
-			Milliseconds(q.P50), Milliseconds(q.P99), Milliseconds(q.P999), Milliseconds(q.Max))
+			f.atLeast("p50", q.P50), f.atLeast("p99", q.P99), f.atLeast("p99.9", q.P999), f.atLeast("max", q.Max))
 		p.printf("%d were due, %d (%.1f %%) were sent more than 1 ms late, %d could not be sent.\n", r.Offered, r.Late, percent(r.Late, r.Offered), r.Dropped)
 	}
 	if text := r.LostLine(); text != "" {

@@ -99,7 +99,7 @@ func (v *Verified) doubted(d doubt) {
 	switch d {
 	case unanswered:
 		v.Unsure++
-	case unclear:
+	case unclear, contradicted:
 		v.Unclear++
 	}
 }
@@ -366,7 +366,7 @@ func (c *checker) broken(h *hold, found holdState, expires int64) string {
 	}
 	want, left := h.state, time.Unix(0, promised).Sub(c.clock.now())
 	switch {
-	case h.state == held && h.doubt != certain && found == finished[h.intent]:
+	case h.state == held && (h.doubt == unanswered || h.doubt == unclear) && found == finished[h.intent]:
 		return "" // what had no answer took effect
 	case h.state == held || h.state == asked: // and nobody else knows its id
 		want = held

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -328,8 +327,10 @@ func (w *worker) refused(j *job, now time.Duration, body []byte) {
 		case j.retried && string(state) == finished[j.op].String():
 			j.hold.state, j.hold.doubt, j.hold.ended = finished[j.op], certain, time.Now().UnixNano()
 			w.recorder.answered(j, now, false)
-		default: // nobody else knows its id: there is no reason for that
-			w.fail(j, now, strings.TrimRight("HTTP status 409, "+string(kind)+" "+string(state), ", "), unclear)
+		case len(state) > 0: // and nobody else knows its id
+			w.fail(j, now, "HTTP status 409, "+string(kind)+", "+string(state), contradicted)
+		default:
+			w.fail(j, now, "HTTP status 409, "+string(kind), unclear)
 		}
 	default:
 		w.fail(j, now, "HTTP status 409, "+string(kind), unclear)
