@@ -73,7 +73,7 @@ type loadtestCommand struct {
 func (loadtestCommand) Help() string {
 	return `An open load: requests are due at fixed times, whether or not the server keeps up, and a latency counts from the time a request was due. The run makes SKUs and locations of its own, keeps a ledger of what it was promised, and ends by holding the server's stock and reservations against it.
 
-Exit status 1: a threshold was crossed, or the server's state is not what it acknowledged. ^C ends the load early and verifies what was done.
+Exit status 1: a threshold was crossed, a flash sale proved nothing, or the server's state is not what it acknowledged; 3: it could not be verified, as the server was gone. ^C ends the load early and verifies what was done.
 
     onhand loadtest --rate 5k --duration 1m --out report
 
