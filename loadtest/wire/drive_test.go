@@ -331,7 +331,7 @@ func (p *patient) Wait(now time.Duration) (time.Duration, bool) {
 func TestAServerThatStaysAwayHoldsNobodyUp(t *testing.T) {
 	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
 		var s *httptest.Server
-		s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/last" {
 				_ = s.Listener.Close()
 				s.CloseClientConnections()
@@ -339,6 +339,7 @@ func TestAServerThatStaysAwayHoldsNobodyUp(t *testing.T) {
 			}
 			echo(w, r)
 		}))
+		s.Start()
 		defer s.Close()
 		p := &patient{counter: *newCounter(t, 1_000_000, func(n int) string {
 			if n == 20 {
