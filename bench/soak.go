@@ -50,6 +50,9 @@ func (r *Report) Soak(c Config, length time.Duration) (err error) {
 	if err := errors.Join(err, <-restarts); err != nil {
 		return err
 	}
+	if why := result.Verified.Unverified; why != "" {
+		return errors.New("not verified: " + why)
+	}
 	s.report(r, result)
 	return nil
 }

@@ -124,6 +124,9 @@ func reserveP99(address string, d time.Duration, watch loadtest.Watcher) (float6
 	if err != nil {
 		return 0, err
 	}
+	if why := result.Verified.Unverified; why != "" {
+		return 0, errors.New("not verified: " + why)
+	}
 	for i := range result.Operations {
 		if f := &result.Operations[i]; f.Operation == "reserve" {
 			return float64(f.Latency.P99) / 1e6, nil

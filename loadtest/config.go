@@ -59,7 +59,7 @@ type Config struct {
 	Cover float64 `json:"cover,omitempty"` // replay: opening stock, as a share of what each location is asked for in all
 
 	Seed          uint64 `json:"seed"`
-	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one
+	ExpectRestart bool   `json:"expect_restart"` // a request without an answer is sent again until it has one, for Timeout and DropAfter together
 	// Remembered is how long the server remembers reservations that have ended: its --window-age. One that ended earlier and
 	// is not there is no violation.
 	Remembered time.Duration `json:"remembered_ns"`
@@ -102,6 +102,9 @@ const (
 	rateMax        = 10_000_000
 	connectionsMax = 100_000
 	linesMax       = 200
+	// saleBuyersMin is how many come to a flash-sale for each unit, at least. If they come at random moments their number varies
+	// too, and some may not get through; should that not leave more than there are units, the sale says that it proves nothing.
+	saleBuyersMin = 2
 )
 
 // shares are how much of the load is of each workload.
@@ -207,8 +210,11 @@ func (c *Config) Check() error {
 		if c.Closed {
 			return fmt.Errorf("a flash-sale has a number of buyers, rate × duration: it can't be a closed load")
 		}
-		if buyers := plan.arrivals(); buyers < float64(c.Stock) {
-			return fmt.Errorf("a flash-sale needs more buyers than units: %.0f come (rate × duration) for a stock of %d", buyers, c.Stock)
+		if buyers := plan.arrivals(); buyers < saleBuyersMin*float64(c.Stock) {
+			return fmt.Errorf("a flash-sale needs many more buyers than units, twice as many at least: %.0f come (rate × duration) for a stock of %d", buyers, c.Stock)
+		}
+		if last := time.Duration(1.5 * float64(c.Think)); last >= c.Hold {
+			return fmt.Errorf("a flash-sale sells what is held until it is committed: hold is %v, want more than the %v that a commit comes after its reservation at most (1.5 × think)", c.Hold, last)
 		}
 	case Replay:
 		if c.Closed {
@@ -222,6 +228,10 @@ func (c *Config) Check() error {
 	}
 	return err
 }
+
+// patience is how long after its time a request is sent again where a restart is expected. A server that is away for longer
+// costs arrivals in any case, as they are dropped after DropAfter.
+func (c *Config) patience() time.Duration { return c.Timeout + c.DropAfter }
 
 func (c *Config) shares() (shares, error) {
 	switch c.Workload {

@@ -15,12 +15,22 @@ type ledger struct {
 type hold struct {
 	id      uuid
 	state   holdState
-	unsure  bool // the last request about it has had no answer
+	doubt   doubt // whether the last request about it took effect
 	intent  operation
 	expires int64 // Unix time, ns, the server's
-	ended   int64 // Unix time, ns, ours: when it was committed or released
+	ended   int64 // Unix time, ns, ours: when it was committed or released, or said to have expired
 	lines   []line
 }
+
+// doubt is why the ledger does not know whether a request took effect. verify asks.
+type doubt uint8
+
+const (
+	certain      doubt = iota
+	unanswered         // it had no answer
+	unclear            // it had one that does not say so, such as an error
+	contradicted       // it did not: the server says that the reservation had ended before, as it was never asked to
+)
 
 // holdState is how far a reservation has come.
 type holdState uint8
@@ -44,6 +54,7 @@ type adjustment struct {
 	reason string
 	lines  []line
 	acked  bool
+	doubt  doubt
 }
 
 // book counts an adjustment as done.

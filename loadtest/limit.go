@@ -2,8 +2,13 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Limit is the outcome of a search for the highest rate that a server bears.
@@ -28,6 +33,18 @@ const limitPrecision = 0.05
 // trialsMax bounds a search.
 const trialsMax = 30
 
+// measuredMin is how many requests a trial must have measured to have a p99. At random moments about as many come as the rate
+// says, hence the double there.
+func (c *Config) measuredMin() float64 {
+	if c.Poisson {
+		return 2 * float64(tails["p99"])
+	}
+	return float64(tails["p99"])
+}
+
+// measures returns how many arrivals a trial at a rate would count.
+func (c *Config) measures(rate float64) float64 { return rate * (c.Duration - c.Warmup).Seconds() }
+
 // FindLimit searches for the highest rate at which p99 stays within the bound, everything is sent and answered, and nothing is
 // refused: it doubles the rate from Config.Rate until that fails, and then halves the interval. Each trial takes
 // Config.Duration. The result is that of the highest rate that was borne, or of the last trial if none was.
@@ -35,17 +52,22 @@ func FindLimit(ctx context.Context, c Config, bound time.Duration, watch Watcher
 	if c.Workload == FlashSale || c.Workload == Replay || c.Closed || c.Shape != Constant {
 		return nil, fmt.Errorf("a search for the limit needs an open load at a constant rate, and not the workload %s", c.Workload)
 	}
+	if n := c.measures(c.Rate); n < c.measuredMin() {
+		return nil, fmt.Errorf("a search for the limit has to measure a p99 in each trial: that takes %.0f requests, and %.0f would come (rate × duration without the warm-up); begin at a higher rate, or take longer", c.measuredMin(), n)
+	}
 	t, err := prepare(ctx, c, watch)
 	if err != nil {
 		return nil, err
 	}
 	limit := &Limit{Bound: bound}
 	var best, last *Result
+	var failed error
 	good, bad := 0.0, 0.0
 	for rate := c.Rate; len(limit.Trials) < trialsMax && ctx.Err() == nil && rate <= rateMax; {
 		r, err := t.try(ctx, rate)
 		if err != nil {
-			return nil, err
+			failed = fmt.Errorf("a trial at %.0f/s: %w", rate, err)
+			break
 		}
 		one := judge(r, bound)
 		limit.Trials = append(limit.Trials, one)
@@ -65,29 +87,61 @@ func FindLimit(ctx context.Context, c Config, bound time.Duration, watch Watcher
 		default:
 			rate = (good + bad) / 2
 		}
-		if r.Verified.ViolationCount > 0 || rate < 1 || good > 0 && bad > 0 && bad-good <= limitPrecision*bad {
+		if !r.Verified.sound() || c.measures(rate) < c.measuredMin() || good > 0 && bad > 0 && bad-good <= limitPrecision*bad {
 			break
 		}
 	}
-	if best == nil || last.Verified.ViolationCount > 0 {
+	if last == nil {
+		return nil, errors.Join(failed, ctx.Err())
+	}
+	if best == nil || !last.Verified.sound() {
 		best = last
 	}
 	limit.Rate = good
 	best.Limit = limit
-	return best, t.clear(context.WithoutCancel(ctx), best)
+	return best, errors.Join(failed, t.clear(context.WithoutCancel(ctx), best))
 }
 
-// try makes a load at a rate, on stock that is as at first.
+// sound reports whether the server was asked for everything, and nothing was wrong.
+func (v *Verified) sound() bool { return v.ViolationCount == 0 && v.Unverified == "" }
+
+// try makes a load at a rate, on stock that is as at first, of which nothing is held any more by an earlier trial.
 func (t *test) try(ctx context.Context, rate float64) (*Result, error) {
 	plan, err := newSchedule(Constant, rate, rate, 1, t.config.Duration)
 	if err != nil {
 		return nil, err
 	}
 	t.plan, t.config.Rate = plan, rate
+	if err := t.releaseLive(ctx); err != nil {
+		return nil, err
+	}
 	if err := t.shop.load(ctx, t.api, 0, len(t.shop.skus)); err != nil {
 		return nil, err
 	}
 	return t.load(ctx)
+}
+
+// releaseLive releases what the trial before has left to expire and still holds: a ledger is that of one trial, and units that
+// another one holds would be missing from it.
+func (t *test) releaseLive(ctx context.Context) error {
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, h := range t.live {
+		group.Go(func() error {
+			err := t.api.json(ctx, http.MethodPost, "/v1/reservations/"+h.id.String()+"/release", nil, nil)
+			if e := (*statusError)(nil); errors.As(err, &e) && e.status == http.StatusConflict {
+				if state, _ := member(e.body, "state"); string(state) == expired.String() {
+					err = nil // meanwhile
+				}
+			}
+			t.watch.Progress("releasing what is still held", done.Add(1), int64(len(t.live)))
+			return err
+		})
+	}
+	err := group.Wait()
+	t.live = nil
+	return err
 }
 
 // judge says whether a rate was borne.
@@ -99,9 +153,11 @@ func judge(r *Result, bound time.Duration) Trial {
 	}{
 		{r.Interrupted, "interrupted"},
 		{r.Verified.ViolationCount > 0, fmt.Sprintf("%d violations", r.Verified.ViolationCount)},
+		{r.Verified.Unverified != "", "not verified: " + r.Verified.Unverified},
 		{r.Total.Failed > 0, fmt.Sprintf("%d failed", r.Total.Failed)},
 		{r.Dropped > 0, fmt.Sprintf("%d could not be sent", r.Dropped)},
 		{r.Total.Refused > 0, fmt.Sprintf("%d refused", r.Total.Refused)},
+		{r.Total.Measured() < tails["p99"], fmt.Sprintf("only %d were measured, and a p99 takes %d", r.Total.Measured(), tails["p99"])},
 		{one.P99 > bound, fmt.Sprintf("p99 is %v", one.P99.Round(10*time.Microsecond))},
 	} {
 		if no.is {

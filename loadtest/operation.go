@@ -39,6 +39,8 @@ type job struct {
 	due     time.Duration // when it should be sent: what its latency counts from
 	again   time.Duration // when it may be sent, where that is later: a follow-up, a retry
 	sent    time.Duration
+	why     string   // retried: what came instead of an answer
+	doubt   doubt    // … and what that leaves open
 	line    line     // of a read
 	lines   []line   // of a basket
 	place   position // of near, basket

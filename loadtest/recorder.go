@@ -24,10 +24,13 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 
 // count is what a worker has seen of one operation.
 type count struct {
-	latency *hdrhistogram.Histogram // from the time a request was due; all that were answered
-	service *hdrhistogram.Histogram // from the time it was sent
+	// latency counts from the time a request was due, of all that were due: until the answer, or until it was given up. Without
+	// the latter a server that answers a tenth of the requests fast, and the others never, would look good.
+	latency *hdrhistogram.Histogram
+	service *hdrhistogram.Histogram // from the time it was sent, of those that were
 	OK      int64
 	Refused int64
+	Dropped int64
 	InTime  int64 // answered while requests were due: what a rate is counted from
 	Retried int64
 	Errors  map[string]int64
@@ -49,7 +52,6 @@ type recorder struct {
 	from    time.Duration // the end of the warm-up
 	until   time.Duration // the last request is due
 	Late    int64         // sent more than lateAfter after they were due
-	Dropped int64
 	current *second
 	seconds chan<- *second
 }
@@ -110,11 +112,16 @@ func (r *recorder) sent(j *job, closed bool) {
 }
 
 // dropped counts a job that is not sent at all.
-func (r *recorder) dropped(j *job) {
+func (r *recorder) dropped(j *job, now time.Duration) {
+	r.at(now)
+	record(r.current.latency, now-j.due)
 	r.current.dropped++
-	if !j.warm {
-		r.Dropped++
+	if j.warm {
+		return
 	}
+	c := r.of(j.op)
+	c.Dropped++
+	record(c.latency, now-j.due)
 }
 
 // answered counts an answer that is what such a request may get: done, or refused.
@@ -144,10 +151,15 @@ func (r *recorder) answered(j *job, now time.Duration, no bool) {
 // failed counts a request that got no answer, or one that it should not get.
 func (r *recorder) failed(j *job, now time.Duration, why string) {
 	r.at(now)
+	record(r.current.latency, now-j.due)
 	r.current.failed++
-	if !j.warm {
-		r.of(j.op).Errors[why]++
+	if j.warm {
+		return
 	}
+	c := r.of(j.op)
+	c.Errors[why]++
+	record(c.latency, now-j.due)
+	record(c.service, now-j.sent)
 }
 
 // retried counts a request that is sent again.

@@ -58,10 +58,12 @@ type Figures struct {
 	Refused   int64            `json:"refused"`
 	Retried   int64            `json:"retried,omitempty"`
 	Failed    int64            `json:"failed"`
+	Dropped   int64            `json:"dropped,omitempty"` // not sent at all
 	Errors    map[string]int64 `json:"errors,omitempty"`
 	Rate      float64          `json:"rate"` // answers/s, while requests were due
-	Latency   Quantiles        `json:"latency"`
-	Service   Quantiles        `json:"service"`
+	// Latency is of all requests: one that was not answered counts with the time until it was given up.
+	Latency Quantiles `json:"latency"`
+	Service Quantiles `json:"service"` // the same from their sending, of those that were sent
 
 	inTime           int64
 	latency, service *hdrhistogram.Histogram
@@ -166,21 +168,20 @@ func (r *Result) sum(recorders []*recorder, took time.Duration) {
 				continue
 			}
 			seen = true
-			f.add(c.OK, c.Refused, c.InTime, c.Retried, c.Errors, c.latency, c.service)
+			f.add(&Figures{OK: c.OK, Refused: c.Refused, Dropped: c.Dropped, Retried: c.Retried, Errors: c.Errors, inTime: c.InTime, latency: c.latency, service: c.service})
 		}
-		if !seen || f.latency.TotalCount()+f.Failed+f.Retried == 0 { // nothing, or in the warm-up only
+		if !seen || f.Measured()+f.Retried == 0 { // nothing, or in the warm-up only
 			continue
 		}
-		total.add(f.OK, f.Refused, f.inTime, f.Retried, f.Errors, f.latency, f.service)
+		total.add(&f)
 		f.finish(while)
 		r.Operations = append(r.Operations, f)
 	}
 	total.finish(while)
-	r.Total = total
+	r.Total, r.Dropped = total, total.Dropped
 	for _, rec := range recorders {
 		r.Offered += rec.Due
 		r.Late += rec.Late
-		r.Dropped += rec.Dropped
 		for number, n := range rec.dueIn {
 			if number < len(r.Seconds) {
 				r.Seconds[number].Offered += n
@@ -189,15 +190,21 @@ func (r *Result) sum(recorders []*recorder, took time.Duration) {
 	}
 }
 
-func (f *Figures) add(ok, refused, inTime, retried int64, errors map[string]int64, latency, service *hdrhistogram.Histogram) {
-	f.OK, f.Refused, f.inTime, f.Retried = f.OK+ok, f.Refused+refused, f.inTime+inTime, f.Retried+retried
-	for why, n := range errors {
+func (f *Figures) add(o *Figures) {
+	f.OK, f.Refused, f.Dropped, f.Retried, f.inTime = f.OK+o.OK, f.Refused+o.Refused, f.Dropped+o.Dropped, f.Retried+o.Retried, f.inTime+o.inTime
+	for why, n := range o.Errors {
 		f.Errors[why] += n
 		f.Failed += n
 	}
-	f.latency.Merge(latency)
-	f.service.Merge(service)
+	f.latency.Merge(o.latency)
+	f.service.Merge(o.service)
 }
+
+// Measured is how many requests the latencies are of.
+func (f *Figures) Measured() int64 { return f.OK + f.Refused + f.Failed + f.Dropped }
+
+// Lost is how many of them were not answered as they should be. How long these would have taken nobody knows.
+func (f *Figures) Lost() int64 { return f.Failed + f.Dropped }
 
 func (f *Figures) finish(while time.Duration) {
 	if s := while.Seconds(); s > 0 {

@@ -22,7 +22,8 @@ type Watcher struct {
 }
 
 // Run makes a load and verifies what the server made of it. A cancelled context ends the load early; what was done so far is
-// verified all the same. An error means that there is no result: what the server did wrong stands in the result.
+// verified all the same. What the server did wrong stands in the result, and so does that it could not be asked any more
+// ([Verified.Unverified]). An error means that there is no result, or, beside one, that the run could not clear up.
 func Run(ctx context.Context, c Config, watch Watcher) (*Result, error) {
 	t, err := prepare(ctx, c, watch)
 	if err != nil {
@@ -43,6 +44,8 @@ type test struct {
 	plan   arrivals
 	watch  Watcher
 	server string
+	clock  clock
+	live   []*hold // reservations that still hold something after the last verification
 }
 
 func prepare(ctx context.Context, c Config, watch Watcher) (*test, error) {
@@ -59,7 +62,10 @@ func prepare(ctx context.Context, c Config, watch Watcher) (*test, error) {
 	if err := t.greet(ctx); err != nil {
 		return nil, err
 	}
-	return t, t.shop.prepare(ctx, t.api, watch.Progress)
+	if err := t.shop.prepare(ctx, t.api, watch.Progress); err != nil {
+		return nil, err
+	}
+	return t, t.readClock(ctx)
 }
 
 // stock decides what is in the shop, and when what is asked for.
@@ -181,8 +187,11 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 		r.LoaderPerMio = r.LoaderCPU.Seconds() / float64(answered) * 1e6
 	}
 	v, err := t.verify(context.WithoutCancel(ctx), ledgers)
+	if err != nil {
+		v.Unverified = err.Error()
+	}
 	r.Verified = v
-	return r, err
+	return r, nil
 }
 
 // count merges the seconds of all workers, and tells of each that is complete.
@@ -226,6 +235,11 @@ func (t *test) count(seconds <-chan *second) []Second {
 func (t *test) clear(ctx context.Context, r *Result) error {
 	if t.config.Keep {
 		return nil
+	}
+	if r.Verified.Unverified != "" { // a server that does not answer is not waited for once more
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.answerWait())
+		defer cancel()
 	}
 	kept, err := t.shop.remove(ctx, t.api, t.watch.Progress)
 	r.Verified.Left = kept

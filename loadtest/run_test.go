@@ -403,7 +403,7 @@ func TestFindLimit(t *testing.T) {
 		return false
 	}
 	c := config(between(t, serve(t), slow), loadtest.Read)
-	c.Connections, c.Threads, c.Rate, c.Duration = 4, 1, 20, time.Second
+	c.Connections, c.Threads, c.Rate, c.Duration = 4, 1, 100, time.Second
 	var trials int
 	r, err := loadtest.FindLimit(t.Context(), c, 150*time.Millisecond, loadtest.Watcher{}, func(loadtest.Trial) { trials++ })
 	if err != nil {
@@ -448,7 +448,8 @@ func TestConfigRefusesNonsense(t *testing.T) {
 		"lines is":             func(c *loadtest.Config) { c.Lines = 21 },
 		"locations is":         func(c *loadtest.Config) { c.Locations = 100_000_000 },
 		"mix has":              func(c *loadtest.Config) { c.Workload, c.Mix = loadtest.Mixed, "read=1,replay=2" },
-		"more buyers":          func(c *loadtest.Config) { c.Workload, c.Stock = loadtest.FlashSale, 1000 },
+		"many more buyers":     func(c *loadtest.Config) { c.Workload, c.Stock = loadtest.FlashSale, 1000 },
+		"sells what is held":   func(c *loadtest.Config) { c.Workload, c.Think = loadtest.FlashSale, 3*time.Second },
 		"needs a file":         func(c *loadtest.Config) { c.Workload = loadtest.Replay },
 		"the server can't be":  func(c *loadtest.Config) { c.To = "http://127.0.0.1:1" },
 		"its own times":        func(c *loadtest.Config) { c.Workload, c.Closed = loadtest.Replay, true },

@@ -25,16 +25,19 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	for _, f := range rows {
 		q := f.Latency
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", f.Operation, f.OK, f.Refused, f.Failed, number(f.Rate),
-			Milliseconds(q.P50), Milliseconds(q.P90), Milliseconds(q.P99), Milliseconds(q.P999), Milliseconds(q.Max))
+			f.atLeast("p50", q.P50), f.atLeast("p90", q.P90), f.atLeast("p99", q.P99), f.atLeast("p99.9", q.P999), f.atLeast("max", q.Max))
 	}
 	p.err = firstError(p.err, t.Flush())
 	if r.Config.Closed {
 		p.printf("Closed load: each of %d connections waited for its answer before it sent again. A stall of the server holds the load back too, so these latencies are too good; the rate is what it can do.\n", r.Config.Connections)
 	} else {
-		q := r.Total.Service
+		f, q := &r.Total, r.Total.Service
 		p.printf("Latency in ms from the time a request was due. From its sending: p50 %s, p99 %s, p99.9 %s, max %s.\n",
-			Milliseconds(q.P50), Milliseconds(q.P99), Milliseconds(q.P999), Milliseconds(q.Max))
+			f.atLeast("p50", q.P50), f.atLeast("p99", q.P99), f.atLeast("p99.9", q.P999), f.atLeast("max", q.Max))
 		p.printf("%d were due, %d (%.1f %%) were sent more than 1 ms late, %d could not be sent.\n", r.Offered, r.Late, percent(r.Late, r.Offered), r.Dropped)
+	}
+	if text := r.LostLine(); text != "" {
+		p.printf("%s\n", text)
 	}
 	for _, f := range r.Operations {
 		for _, why := range f.errorKinds() {
@@ -62,7 +65,7 @@ func (r *Result) limit(p *printer) {
 		return
 	}
 	if r.Limit.Rate == 0 {
-		p.printf("No rate was borne with p99 within %v.\n", r.Limit.Bound)
+		p.printf("No rate was borne with p99 within %v, of those at which a trial of %v measures a p99.\n", r.Limit.Bound, r.Config.Duration)
 		return
 	}
 	p.printf("The highest rate with p99 within %v, and nothing refused: %s requests/s. The figures above are those at this rate.\n", r.Limit.Bound, number(r.Limit.Rate))
@@ -73,7 +76,8 @@ func (r *Result) verified(p *printer) {
 	if v.Sale != "" {
 		p.printf("Flash sale: %s.\n", v.Sale)
 	}
-	if v.ViolationCount == 0 {
+	switch {
+	case v.ViolationCount == 0 && v.Unverified == "":
 		p.printf("Verified: %d reservations (%d committed, %d released, %d expired, %d held) and %d cells are as they were acknowledged", v.Reservations,
 			v.Committed, v.Released, v.Expired, v.Held, v.Cells)
 		if v.Forgotten > 0 {
@@ -82,8 +86,11 @@ func (r *Result) verified(p *printer) {
 		if v.Unsure > 0 {
 			p.printf("; of %d requests without an answer was asked what became of them", v.Unsure)
 		}
+		if v.Unclear > 0 {
+			p.printf("; of %d that were answered by an error, too", v.Unclear)
+		}
 		p.printf(".\n")
-	} else {
+	case v.ViolationCount > 0:
 		p.printf("VIOLATED: %d times the server's state is not what it acknowledged:\n", v.ViolationCount)
 		for _, text := range v.Violations {
 			p.printf("  %s\n", text)
@@ -92,12 +99,37 @@ func (r *Result) verified(p *printer) {
 			p.printf("  and %d more\n", more)
 		}
 	}
-	if v.Left > 0 {
+	if v.Unverified != "" {
+		p.printf("NOT VERIFIED: %s. The figures above are what was measured; whether the server has kept what it acknowledged is not known.\n", v.Unverified)
+	}
+	if v.Unproven != "" {
+		p.printf("NOT PROVEN that exactly the stock is sold: %s.\n", v.Unproven)
+	}
+	if v.Left > 0 && v.Unverified != "" {
+		p.printf("%d locations of this run may have stayed on the server.\n", v.Left)
+	} else if v.Left > 0 {
 		p.printf("%d locations of this run have live reservations and stay.\n", v.Left)
 	}
 	if r.Interrupted {
 		p.printf("It was interrupted: the figures are those up to then.\n")
 	}
+}
+
+// LostLine says how requests that were not answered count; "" where there are none.
+func (r *Result) LostLine() string {
+	f := &r.Total
+	if f.Lost() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d requests failed and %d were not sent. They are in the latencies with the time from when they were due until they were given up; a percentile with ≥ is that of such a one, and may be any time longer.", f.Failed, f.Dropped)
+}
+
+// atLeast writes a percentile in ms.
+func (f *Figures) atLeast(figure string, ns int64) string {
+	if f.unbounded(figure) {
+		return "≥" + Milliseconds(ns)
+	}
+	return Milliseconds(ns)
 }
 
 // Title says in a line what the load was.

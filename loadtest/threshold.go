@@ -78,7 +78,21 @@ func ParseThreshold(text string) (Threshold, error) {
 	return t, nil
 }
 
-// Fails reports whether a run fails the condition, and says how.
+// tails is how many requests a percentile is about one of: with fewer it is only the slowest of them, and if more than one in so
+// many was never answered, it is that of a request of which nobody knows how long it would have taken.
+var tails = map[string]int64{"p50": 2, "p90": 10, "p99": 100, "p99.9": 1000, "p99.99": 10_000}
+
+// unbounded reports whether a percentile, or "max", is that of a request that was not answered. Its figure is then the least that
+// it can be.
+func (f *Figures) unbounded(figure string) bool {
+	if figure == "max" {
+		return f.Lost() > 0
+	}
+	tail, ok := tails[figure]
+	return ok && f.Lost() > f.Measured()/tail
+}
+
+// Fails reports whether a run fails the condition, and says how. What was not measured fails every condition.
 func (t Threshold) Fails(r *Result) (string, bool) {
 	f := &r.Total
 	if t.operation != "" {
@@ -87,6 +101,9 @@ func (t Threshold) Fails(r *Result) (string, bool) {
 			return fmt.Sprintf("%s: there was no %s", t.text, t.operation), true
 		}
 		f = &r.Operations[i]
+	}
+	if few := max(tails[t.metric], 1); f.Measured() < few {
+		return fmt.Sprintf("%s: only %d requests were measured, and it takes %d", t.text, f.Measured(), few), true
 	}
 	q := &f.Latency
 	if t.service {
@@ -124,6 +141,9 @@ func (t Threshold) Fails(r *Result) (string, bool) {
 		value /= math.Max(asked, 1)
 	}
 	failed := t.above && value > t.value || !t.above && value < t.value || t.orEqual && value == t.value
+	if !failed && t.above && f.unbounded(t.metric) {
+		return fmt.Sprintf("%s: it can't be told, as %d of %d requests failed or were not sent", t.text, f.Lost(), f.Measured()), true
+	}
 	if !failed {
 		return "", false
 	}

@@ -188,8 +188,8 @@ func (w *worker) Next(connection int, now time.Duration, dst []byte) ([]byte, bo
 }
 
 func (w *worker) take(now time.Duration) *job {
-	w.recorder.at(now)
-	if len(w.waiting) > 0 && w.waiting[0].again <= now && !(w.stop.Load() && !w.waiting[0].retried) {
+	w.shed(now)
+	if len(w.waiting) > 0 && w.waiting[0].again <= now {
 		return heap.Pop(&w.waiting).(*job)
 	}
 	if w.stop.Load() {
@@ -203,24 +203,47 @@ func (w *worker) take(now time.Duration) *job {
 		w.recorder.due(j)
 		return j
 	}
-	for w.next != nil && w.next.due <= now {
+	if w.next == nil || w.next.due > now {
+		return nil
+	}
+	j := w.next
+	w.arrive()
+	w.recorder.due(j)
+	return j
+}
+
+// shed gives up what has waited too long to be sent. It needs no connection: if none can be had, since the server is away, the
+// load ends at its time all the same, and what was due is counted.
+func (w *worker) shed(now time.Duration) {
+	w.recorder.at(now)
+	stopped := w.stop.Load()
+	for !stopped && w.next != nil && now-w.next.due > w.config.DropAfter {
 		j := w.next
 		w.arrive()
 		w.recorder.due(j)
-		if now-j.due <= w.config.DropAfter {
-			return j
-		}
-		w.recorder.dropped(j)
+		w.recorder.dropped(j, now)
 		if j.hold != nil {
 			j.hold.state = refused // nobody was asked
 		}
 	}
-	return nil
+	for len(w.waiting) > 0 {
+		switch j := w.waiting[0]; {
+		case j.retried && now-j.due > w.config.patience():
+			w.fail(j, now, j.why, j.doubt)
+		case !j.retried && stopped:
+			// Who was asked to stop sends no follow-ups, but asks again what became of those that had no answer.
+		case !j.retried && now-j.due > w.config.DropAfter:
+			w.recorder.dropped(j, now) // its reservation is left to expire
+		default:
+			return
+		}
+		heap.Pop(&w.waiting)
+	}
 }
 
 // Wait implements wire.Exchange.
 func (w *worker) Wait(now time.Duration) (time.Duration, bool) {
-	w.recorder.at(now)
+	w.shed(now)
 	until := time.Duration(-1)
 	if !w.stop.Load() {
 		if w.config.Closed && now < w.config.Duration {
@@ -230,8 +253,7 @@ func (w *worker) Wait(now time.Duration) (time.Duration, bool) {
 			until = w.next.due
 		}
 	}
-	// Who was asked to stop sends no follow-ups, but asks again what became of those that had no answer.
-	if len(w.waiting) > 0 && !(w.stop.Load() && !w.waiting[0].retried) {
+	if len(w.waiting) > 0 {
 		if first := w.waiting[0].again; until < 0 || first < until {
 			until = first
 		}
@@ -247,7 +269,7 @@ func (w *worker) Answered(connection int, now time.Duration, in []byte) bool {
 	j := w.underway[connection]
 	answer, err := wire.ReadHTTP(in)
 	if err != nil {
-		w.fail(j, now, err.Error())
+		w.fail(j, now, err.Error(), unclear)
 		return false
 	}
 	switch answer.Status {
@@ -258,9 +280,9 @@ func (w *worker) Answered(connection int, now time.Duration, in []byte) bool {
 		w.refused(j, now, answer.Body)
 	case 503, 429:
 		// The server was too busy, or is going down; it has done nothing.
-		w.again(j, now, "HTTP status "+strconv.Itoa(answer.Status))
+		w.again(j, now, "HTTP status "+strconv.Itoa(answer.Status), unclear)
 	default:
-		w.fail(j, now, fmt.Sprintf("HTTP status %d", answer.Status))
+		w.fail(j, now, fmt.Sprintf("HTTP status %d", answer.Status), unclear)
 	}
 	return !answer.Last()
 }
@@ -270,7 +292,7 @@ func (w *worker) done(j *job, now time.Duration, body []byte) {
 	switch j.op {
 	case opReserve:
 		h := j.hold
-		h.state, h.unsure = held, false
+		h.state, h.doubt = held, certain
 		h.expires = deadline(body)
 		if h.intent == opCommit || h.intent == opRelease {
 			think := time.Duration(float64(w.config.Think) * (0.5 + w.random.Float64()))
@@ -278,7 +300,7 @@ func (w *worker) done(j *job, now time.Duration, body []byte) {
 			heap.Push(&w.waiting, &job{op: h.intent, hold: h, due: due, again: due, warm: due < w.config.Warmup})
 		}
 	case opCommit, opRelease:
-		j.hold.state, j.hold.unsure, j.hold.ended = finished[j.op], false, time.Now().UnixNano()
+		j.hold.state, j.hold.doubt, j.hold.ended = finished[j.op], certain, time.Now().UnixNano()
 	case opAdjust:
 		w.ledger.book(j.adjust, func(l line) int { return w.shop.cell(int(l.sku), int(l.location)) })
 	}
@@ -292,25 +314,26 @@ func (w *worker) refused(j *job, now time.Duration, body []byte) {
 	kind, _ := member(body, "type")
 	switch {
 	case j.op == opReserve && string(kind) == "urn:onhand:problem:refused":
-		j.hold.state, j.hold.unsure = refused, false
+		j.hold.state, j.hold.doubt = refused, certain
 		w.ledger.refused++
 		w.recorder.answered(j, now, true)
 	case j.op == opCommit || j.op == opRelease:
-		// Too late; or it is a retry, and the first attempt took effect.
+		// Too late, as far as verify finds that the deadline was over; or it is a retry, and the first attempt took effect.
 		state, _ := member(body, "state")
 		switch {
 		case string(state) == expired.String():
-			j.hold.state, j.hold.unsure = expired, false
+			j.hold.state, j.hold.doubt, j.hold.ended = expired, certain, time.Now().UnixNano()
+			w.recorder.answered(j, now, true)
 		case j.retried && string(state) == finished[j.op].String():
-			j.hold.state, j.hold.unsure, j.hold.ended = finished[j.op], false, time.Now().UnixNano()
+			j.hold.state, j.hold.doubt, j.hold.ended = finished[j.op], certain, time.Now().UnixNano()
 			w.recorder.answered(j, now, false)
-			return
+		case len(state) > 0: // and nobody else knows its id
+			w.fail(j, now, "HTTP status 409, "+string(kind)+", "+string(state), contradicted)
 		default:
-			j.hold.unsure = true
+			w.fail(j, now, "HTTP status 409, "+string(kind), unclear)
 		}
-		w.recorder.answered(j, now, true)
 	default:
-		w.fail(j, now, "HTTP status 409, "+string(kind))
+		w.fail(j, now, "HTTP status 409, "+string(kind), unclear)
 	}
 }
 
@@ -324,18 +347,18 @@ func (w *worker) Failed(connection int, now time.Duration, err error) {
 	case errors.Is(err, wire.ErrClosed):
 		why = "connection closed"
 	}
-	w.again(j, now, why)
+	w.again(j, now, why, unanswered)
 }
 
 // again has a request sent once more where a restart is expected, as a shop would, under the same key or id; or else it is
 // a failure.
-func (w *worker) again(j *job, now time.Duration, why string) {
-	if !w.config.ExpectRestart || now-j.due > w.config.Timeout+w.config.Duration {
-		w.fail(j, now, why)
+func (w *worker) again(j *job, now time.Duration, why string, d doubt) {
+	if !w.config.ExpectRestart || now-j.due > w.config.patience() {
+		w.fail(j, now, why, d)
 		return
 	}
 	w.recorder.retried(j)
-	j.retried, j.again = true, now+retryPause
+	j.retried, j.again, j.why, j.doubt = true, now+retryPause, why, d
 	heap.Push(&w.waiting, j)
 }
 
@@ -343,12 +366,13 @@ func (w *worker) again(j *job, now time.Duration, why string) {
 const retryPause = 100 * time.Millisecond
 
 // fail gives a request up. What has become of it, verify asks.
-func (w *worker) fail(j *job, now time.Duration, why string) {
+func (w *worker) fail(j *job, now time.Duration, why string, d doubt) {
 	w.recorder.failed(j, now, why)
 	if j.hold != nil {
-		j.hold.unsure = true
+		j.hold.doubt = d
 	}
 	if j.adjust != nil {
+		j.adjust.doubt = d
 		w.ledger.moves = append(w.ledger.moves, j.adjust)
 	}
 }

@@ -40,7 +40,7 @@ type loadtestCommand struct {
 	Pipeline    int            `help:"Requests that may be under way on each connection, sent one behind the other. Shops don't; it makes the load cheaper, to find what a server can do beside a loader on its own machine." default:"1" group:"Load"`
 	Threads     int            `help:"Threads that drive them; 0 for one a processor, at most 8." default:"0" group:"Load"`
 	Timeout     time.Duration  `help:"How long to wait for an answer." default:"10s" group:"Load"`
-	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy, is not sent at all." default:"10s" group:"Load"`
+	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy or the server is away, is not sent at all." default:"10s" group:"Load"`
 
 	FindLimit time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
 
@@ -55,13 +55,13 @@ type loadtestCommand struct {
 	Release     percentage    `help:"Share that is released; by default 20%. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
 	Think       time.Duration `help:"Time between a reservation and its commit or release, give or take half." default:"500ms" group:"Workload"`
 	Hold        period        `help:"How long a reservation holds." default:"10s" group:"Workload"`
-	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration." default:"1000" group:"Workload"`
+	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration, and at least twice as many." default:"1000" group:"Workload"`
 	File        string        `help:"replay: CSV of orders with time, reference, sku, quantity, or as UCI Online Retail names them; plain, .gz or .zst." type:"path" group:"Workload"`
 	Speed       float64       `help:"replay: times as fast as it happened; 0 so that it takes --duration." default:"0" group:"Workload"`
 	Cover       percentage    `help:"replay: opening stock, as a share of what each location is asked for." default:"80" placeholder:"PERCENT" group:"Workload"`
 	Seed        uint64        `help:"Same seed, same requests; 0 for a new one." default:"0" group:"Workload"`
 
-	ExpectRestart bool     `help:"The server will be restarted meanwhile: what has no answer is sent again, under its key, until it has one." group:"Verdict"`
+	ExpectRestart bool     `help:"The server will be restarted meanwhile: what has no answer is sent again, under its key, until it has one, for --timeout and --drop-after together." group:"Verdict"`
 	FailIf        []string `help:"Exit with status 1 if this holds of the result: 'p99>5ms', 'reserve.p99.9>20ms', 'errors>0', 'refused>1%', 'rate<10k'. May be repeated." placeholder:"CONDITION" sep:"none" group:"Verdict"`
 	CompareTo     string   `name:"compare" help:"Result (run.json) of an earlier run to compare with." type:"existingfile" placeholder:"FILE" group:"Verdict"`
 	Remembered    period   `help:"How long the server remembers ended reservations, if not 24 hours: its --window-age." default:"24h" group:"Verdict"`
@@ -73,7 +73,7 @@ type loadtestCommand struct {
 func (loadtestCommand) Help() string {
 	return `An open load: requests are due at fixed times, whether or not the server keeps up, and a latency counts from the time a request was due. The run makes SKUs and locations of its own, keeps a ledger of what it was promised, and ends by holding the server's stock and reservations against it.
 
-Exit status 1: a threshold was crossed, or the server's state is not what it acknowledged. ^C ends the load early and verifies what was done.
+Exit status 1: a threshold was crossed, a flash sale proved nothing, or the server's state is not what it acknowledged; 3: it could not be verified, as the server was gone. ^C ends the load early and verifies what was done.
 
     onhand loadtest --rate 5k --duration 1m --out report
 
@@ -134,10 +134,14 @@ func (c *loadtestCommand) Run(s *streams) error {
 		err = errors.Join(err, c.write(r, earlier, s))
 	}
 	switch {
+	case r.Verified.Unverified != "" && r.Verified.ViolationCount == 0:
+		return errors.Join(fmt.Errorf("loadtest: not verified: %s", r.Verified.Unverified), err)
 	case err != nil:
 		return fmt.Errorf("loadtest: %w", err)
 	case r.Verified.ViolationCount > 0:
 		return exitError{fmt.Errorf("loadtest: the server's state is not what it acknowledged, in %d places", r.Verified.ViolationCount), exitFinding}
+	case r.Verified.Unproven != "":
+		return exitError{fmt.Errorf("loadtest: it is not proven that exactly the stock is sold: %s", r.Verified.Unproven), exitFinding}
 	case len(r.Failed) > 0:
 		return exitError{fmt.Errorf("loadtest: %s", strings.Join(r.Failed, "; ")), exitFinding}
 	}

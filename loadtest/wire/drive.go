@@ -28,7 +28,9 @@ type Exchange interface {
 	// Next appends the next request to dst, for a connection that is free; ok is false while none is due.
 	Next(connection int, now time.Duration, dst []byte) (request []byte, ok bool)
 	// Wait returns how long to wait at most before Next is asked again, if no answer arrives first; more is false when there
-	// will be no further request, whatever is answered.
+	// will be no further request, whatever is answered. It is asked at least each waitMax, also while there is no connection
+	// to ask Next for: it is here that an exchange gives up what it can't send, without which a drive would not outlive the
+	// server's end.
 	Wait(now time.Duration) (wait time.Duration, more bool)
 	// Frame returns the length of the answer at the beginning of in, or 0 while it is not whole. It may be called by any
 	// goroutine.
@@ -53,7 +55,7 @@ const redialPause = 50 * time.Millisecond
 // scanInterval is how often requests under way are looked at for those that have waited too long.
 const scanInterval = 50 * time.Millisecond
 
-// waitMax bounds a wait for answers, so that a stop asked for is noticed.
+// waitMax bounds a wait for answers, so that a stop asked for is noticed, and what can't be sent is given up.
 const waitMax = 20 * time.Millisecond
 
 // dial makes a connection.

@@ -314,6 +314,48 @@ func TestAServerThatComesBackIsFound(t *testing.T) {
 	})
 }
 
+// patient is an exchange that has requests as long as its time is not over, whether or not anybody takes them.
+type patient struct {
+	counter
+	limit time.Duration
+	waits int
+}
+
+func (p *patient) Wait(now time.Duration) (time.Duration, bool) {
+	p.waits++
+	return 0, now < p.limit
+}
+
+// A server that goes away for good does not keep a drive from asking the exchange whether it is still to wait, and from ending when
+// it is not.
+func TestAServerThatStaysAwayHoldsNobodyUp(t *testing.T) {
+	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
+		var s *httptest.Server
+		s = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/last" {
+				_ = s.Listener.Close()
+				s.CloseClientConnections()
+				return
+			}
+			echo(w, r)
+		}))
+		s.Start()
+		defer s.Close()
+		p := &patient{counter: *newCounter(t, 1_000_000, func(n int) string {
+			if n == 20 {
+				return "/last"
+			}
+			return fmt.Sprintf("/a/%d", n)
+		}), limit: 500 * time.Millisecond}
+		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 3, Timeout: 5 * time.Second}, p); err != nil {
+			t.Fatal(err)
+		}
+		if p.ended() != p.sent || p.waits < 3 {
+			t.Errorf("%d of %d requests that were sent came to an end, and it was asked %d times whether to wait", p.ended(), p.sent, p.waits)
+		}
+	})
+}
+
 func TestNobodyListens(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
