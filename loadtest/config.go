@@ -158,16 +158,7 @@ func (c *Config) Check() error {
 		c.Threads = min(runtime.NumCPU(), 8)
 	}
 	c.Threads = min(c.Threads, c.Connections)
-	flash := c.Workload == FlashSale
-	if c.Commit < 0 {
-		c.Commit = 0.7
-		if flash {
-			c.Commit = 1
-		}
-	}
-	if c.Release < 0 {
-		c.Release = min(0.2, 1-c.Commit)
-	}
+	c.follow()
 	if c.Remembered == 0 {
 		c.Remembered = 24 * time.Hour
 	}
@@ -232,6 +223,23 @@ func (c *Config) Check() error {
 // patience is how long after its time a request is sent again where a restart is expected. A server that is away for longer
 // costs arrivals in any case, as they are dropped after DropAfter.
 func (c *Config) patience() time.Duration { return c.Timeout + c.DropAfter }
+
+// follow fills in what becomes of reservations where that was not said. The orders of a replay were orders, and who got a unit
+// in a sale pays for it: all of them are committed, but for those that are to be released.
+func (c *Config) follow() {
+	if c.Commit < 0 {
+		c.Commit = 0.7
+		if c.Workload == FlashSale || c.Workload == Replay {
+			c.Commit = 1
+		}
+		if c.Release > 0 {
+			c.Commit = min(c.Commit, max(1-c.Release, 0))
+		}
+	}
+	if c.Release < 0 {
+		c.Release = min(0.2, max(1-c.Commit, 0))
+	}
+}
 
 func (c *Config) shares() (shares, error) {
 	switch c.Workload {

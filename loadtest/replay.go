@@ -29,8 +29,9 @@ import (
 //	location                 may be left out: then each customer, or each order, goes to one of the run's locations
 //	customer, CustomerID     may be left out
 //
-// An order with a positive quantity is a reservation, which is committed after a while; lines with a negative one are
-// booked as an adjustment: as a return of goods where the reference begins with C, as a loss where not.
+// An order with a positive quantity is a reservation, which is committed after a while, unless Config.Commit has it otherwise;
+// lines with a negative one are booked as an adjustment: as a return of goods where the reference begins with C, as a loss
+// where not.
 type events struct {
 	list      []event
 	skus      []string

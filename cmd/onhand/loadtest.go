@@ -51,8 +51,8 @@ type loadtestCommand struct {
 	Keys        string        `help:"How SKUs are drawn: uniform, or zipf:S." default:"uniform" placeholder:"uniform" group:"Workload"`
 	Lines       int           `help:"Lines of a reservation or an adjustment." default:"1" group:"Workload"`
 	BasketLines int           `help:"Lines of a basket that is looked for." default:"3" group:"Workload"`
-	Commit      percentage    `help:"Share of reservations that are committed; by default 70%, in a flash-sale 100%." default:"-1" placeholder:"PERCENT" group:"Workload"`
-	Release     percentage    `help:"Share that is released; by default 20%. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
+	Commit      percentage    `help:"Share of reservations that are committed; by default 70%, in a flash-sale and a replay 100%." default:"-1" placeholder:"PERCENT" group:"Workload"`
+	Release     percentage    `help:"Share that is released; by default 20%, or what --commit leaves of it. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
 	Think       time.Duration `help:"Time between a reservation and its commit or release, give or take half." default:"500ms" group:"Workload"`
 	Hold        period        `help:"How long a reservation holds." default:"10s" group:"Workload"`
 	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration, and at least twice as many." default:"1000" group:"Workload"`
