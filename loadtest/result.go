@@ -20,6 +20,7 @@ type Result struct {
 	Environment Environment `json:"environment"`
 	Server      string      `json:"server"` // what it says of itself
 	Config      Config      `json:"config"`
+	Replayed    *Replayed   `json:"replayed,omitempty"` // of a replay's file
 
 	// Took is the time in which what follows was counted: from the end of the warm-up to the last answer.
 	Took          time.Duration `json:"took_ns"`

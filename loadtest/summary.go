@@ -52,6 +52,7 @@ func (r *Result) WriteSummary(w io.Writer) error {
 		p.printf("; server %.1f s, loader %.1f s in all", r.ServerCPU.Seconds(), r.LoaderCPU.Seconds())
 	}
 	p.printf(".\n")
+	r.skipped(p)
 	r.limit(p)
 	r.verified(p)
 	for _, f := range r.Failed {
@@ -59,6 +60,28 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	}
 	return p.err
 }
+
+// skipped tells of the lines of a replay's file that are no part of the load.
+func (r *Result) skipped(p *printer) {
+	if r.Replayed == nil || r.Replayed.Skipped == 0 {
+		return
+	}
+	p.printf("SKIPPED %s:\n", r.Replayed.Title())
+	for _, why := range r.Replayed.Why {
+		p.printf("  %s\n", why)
+	}
+	if more := r.Replayed.More(); more > 0 {
+		p.printf("  and %d more\n", more)
+	}
+}
+
+// Title says in a line how many lines were skipped.
+func (r *Replayed) Title() string {
+	return fmt.Sprintf("%d of the %d lines of the file can't be read, and were left out", r.Skipped, r.Lines)
+}
+
+// More returns how many lines were skipped that Why does not tell of.
+func (r *Replayed) More() int64 { return r.Skipped - int64(len(r.Why)) }
 
 func (r *Result) limit(p *printer) {
 	if r.Limit == nil {
