@@ -48,7 +48,7 @@ type loadtestCommand struct {
 	SKUs        int           `name:"skus" help:"SKUs that the run makes for itself." default:"1000" group:"Workload"`
 	Locations   int           `help:"Locations that it makes." default:"20" group:"Workload"`
 	OnHand      int64         `help:"Units in each cell at first." default:"1000000" group:"Workload"`
-	Keys        string        `help:"How SKUs are drawn: uniform, or zipf:S." default:"uniform" placeholder:"uniform" group:"Workload"`
+	Keys        string        `help:"How SKUs are drawn: uniform, or zipf:S with S from above 0 to 10; YCSB has 0.99." default:"uniform" placeholder:"uniform" group:"Workload"`
 	Lines       int           `help:"Lines of a reservation or an adjustment." default:"1" group:"Workload"`
 	BasketLines int           `help:"Lines of a basket that is looked for." default:"3" group:"Workload"`
 	Commit      percentage    `help:"Share of reservations that are committed; by default 70%, in a flash-sale and a replay 100%." default:"-1" placeholder:"PERCENT" group:"Workload"`
