@@ -43,7 +43,7 @@ type Config struct {
 	SKUs        int     `json:"skus"`
 	Locations   int     `json:"locations"`
 	OnHand      int64   `json:"on_hand"` // of each cell at first
-	Keys        string  `json:"keys"`    // uniform or zipf:S
+	Keys        string  `json:"keys"`    // uniform, or zipf:S with 0 < S ≤ 10
 	Lines       int     `json:"lines"`   // of a reservation, an adjustment
 	BasketLines int     `json:"basket_lines"`
 	Commit      float64 `json:"commit"`  // share of reservations that are committed
@@ -239,6 +239,11 @@ func (c *Config) follow() {
 	if c.Release < 0 {
 		c.Release = min(0.2, max(1-c.Commit, 0))
 	}
+}
+
+// drawsKeys reports whether the workload draws SKUs: the others have one, or those of their file.
+func (c *Config) drawsKeys() bool {
+	return c.Workload != FlashSale && c.Workload != Hot && c.Workload != Replay
 }
 
 func (c *Config) shares() (shares, error) {

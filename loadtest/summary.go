@@ -171,6 +171,12 @@ func (r *Result) Title() string {
 	case c.Shape != Constant:
 		how = fmt.Sprintf("open load, %s from %s to %s/s", c.Shape, number(c.From), number(c.Rate))
 	}
+	if c.Poisson {
+		how += ", Poisson arrivals"
+	}
+	if c.drawsKeys() && c.Keys != uniform {
+		how += ", SKUs by " + c.Keys
+	}
 	title := fmt.Sprintf("%s: %s, %v, %d connections", what, how, c.Duration.Round(time.Millisecond), c.Connections)
 	if c.Pipeline > 1 {
 		title += fmt.Sprintf(", pipelined %d deep", c.Pipeline)
