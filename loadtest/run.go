@@ -169,7 +169,7 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 	r.Interrupted = !ended()
 	close(seconds)
 	r.Seconds = <-counted
-	r.ServerMetrics, r.ServerCPU = scraped.stop()
+	scraped.stop(r)
 	for _, err := range errs {
 		if err != nil {
 			return nil, err

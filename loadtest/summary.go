@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -16,6 +17,7 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	if r.Config.Mix != "" {
 		p.printf("%s\n", r.Config.Mix)
 	}
+	p.printf("%s at %s, load tester %s\n", r.ServerName(), r.Config.To, r.Version)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tok\trefused\tfailed\tper second\tp50\tp90\tp99\tp99.9\tmax\t")
 	rows := r.Operations
@@ -52,6 +54,9 @@ func (r *Result) WriteSummary(w io.Writer) error {
 		p.printf("; server %.1f s, loader %.1f s in all", r.ServerCPU.Seconds(), r.LoaderCPU.Seconds())
 	}
 	p.printf(".\n")
+	if r.NoMetrics != "" {
+		p.printf("NO METRICS: %s\n", r.NoMetricsLine())
+	}
 	r.skipped(p)
 	r.limit(p)
 	r.verified(p)
@@ -153,6 +158,20 @@ func (f *Figures) atLeast(figure string, ns int64) string {
 		return "≥" + Milliseconds(ns)
 	}
 	return Milliseconds(ns)
+}
+
+// ServerName is what is known of which server it was.
+func (r *Result) ServerName() string {
+	name := cmp.Or(r.Server, "a server without a name")
+	if r.ServerVersion == "" {
+		return name + " of unknown version"
+	}
+	return name + " " + r.ServerVersion
+}
+
+// NoMetricsLine says what there is none of, and why.
+func (r *Result) NoMetricsLine() string {
+	return fmt.Sprintf("Which server it was and what it used meanwhile is not known, since its metrics could not be read: %s; --metrics says where they are.", r.NoMetrics)
 }
 
 // Title says in a line what the load was.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -24,9 +26,9 @@ type loadtestCommands struct {
 type loadtestCommand struct {
 	Workload string `arg:"" help:"read, read-sku, near, basket, reserve, hot, flash-sale, till, mixed or replay." default:"mixed" enum:"read,read-sku,near,basket,reserve,hot,flash-sale,till,mixed,replay"`
 
-	To      string `help:"Address of the server." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	Key     string `help:"API key with the scopes read, reserve and stock. Better given in the environment." `
-	Metrics string `help:"Address of the server's metrics, for the report; empty for none." default:"http://127.0.0.1:9090/metrics" placeholder:"URL"`
+	To      string  `help:"Address of the server." default:"http://127.0.0.1:8080" placeholder:"URL"`
+	Key     string  `help:"API key with the scopes read, reserve and stock. Better given in the environment." `
+	Metrics *string `help:"Address of the server's metrics, for the report; empty for none. By default those on port 9090 of the host of --to." placeholder:"URL"`
 
 	Rate        rate           `help:"Arrivals a second: 500, 20k." default:"1k" group:"Load"`
 	Duration    period         `help:"How long they come." default:"30s" group:"Load"`
@@ -154,13 +156,25 @@ func (c *loadtestCommand) config() loadtest.Config {
 		seed = 1 + rand.Uint64N(1<<53-1) // any reader of JSON keeps it whole
 	}
 	return loadtest.Config{
-		To: strings.TrimRight(c.To, "/"), Key: c.Key, Metrics: c.Metrics, Workload: c.Workload, Mix: c.mix(),
+		To: strings.TrimRight(c.To, "/"), Key: c.Key, Metrics: c.metrics(), Workload: c.Workload, Mix: c.mix(),
 		Closed: c.Closed, Shape: c.Shape, Rate: float64(c.Rate), From: float64(c.From), Steps: c.Steps, Poisson: c.Arrivals == "poisson",
 		Duration: time.Duration(c.Duration), Warmup: c.warmup(), Connections: c.Connections, Pipeline: c.Pipeline, Threads: c.Threads, Timeout: c.Timeout, DropAfter: c.DropAfter,
 		SKUs: c.SKUs, Locations: c.Locations, OnHand: c.OnHand, Keys: c.Keys, Lines: c.Lines, BasketLines: c.BasketLines,
 		Commit: float64(c.Commit), Release: float64(c.Release), Think: c.Think, Hold: time.Duration(c.Hold), Stock: c.Stock,
 		File: c.File, Speed: c.Speed, Cover: float64(c.Cover), Seed: seed, ExpectRestart: c.ExpectRestart, Keep: c.Keep, Remembered: time.Duration(c.Remembered),
 	}
+}
+
+// metrics returns where the server's metrics are: where serve has them by default, unless said otherwise.
+func (c *loadtestCommand) metrics() string {
+	if c.Metrics != nil {
+		return *c.Metrics
+	}
+	to, err := url.Parse(c.To)
+	if err != nil || to.Hostname() == "" {
+		return "" // Check refuses it
+	}
+	return "http://" + net.JoinHostPort(to.Hostname(), "9090") + "/metrics"
 }
 
 func (c *loadtestCommand) mix() string {
