@@ -19,8 +19,8 @@ import (
 // or killed and started again, over and over. Memory, disk and latency have to stay level, and what the server acknowledged has
 // to be there in the end.
 func (r *Report) Soak(c Config, length time.Duration) (err error) {
-	if length < soakMin {
-		return fmt.Errorf("a soak of %v is too short to tell anything, want at least %v", length, soakMin)
+	if err := CheckSoak(length); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(c.Dir, "onhand-soak-")
 	if err != nil {

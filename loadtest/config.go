@@ -196,6 +196,9 @@ func (c *Config) Check() error {
 	if err != nil {
 		return err
 	}
+	if c.Closed && (c.Shape != Constant || c.Poisson) {
+		return fmt.Errorf("a closed load sends when it is answered: it has no shape, and no arrivals, want constant and even")
+	}
 	switch c.Workload {
 	case FlashSale:
 		if c.Closed {
@@ -211,6 +214,9 @@ func (c *Config) Check() error {
 		if c.Closed {
 			return fmt.Errorf("a replay has its own times: it can't be a closed load")
 		}
+		if c.Shape != Constant || c.Poisson {
+			return fmt.Errorf("a replay has its own times: it has no shape, and no arrivals but those, want constant and even")
+		}
 		if c.File == "" {
 			return fmt.Errorf("a replay needs a file of events")
 		}
@@ -223,6 +229,20 @@ func (c *Config) Check() error {
 // patience is how long after its time a request is sent again where a restart is expected. A server that is away for longer
 // costs arrivals in any case, as they are dropped after DropAfter.
 func (c *Config) patience() time.Duration { return c.Timeout + c.DropAfter }
+
+// CheckLimit refuses a search for a limit that could not be made.
+func (c *Config) CheckLimit(bound time.Duration) error {
+	if bound <= 0 {
+		return fmt.Errorf("find-limit is %v, want more than 0", bound)
+	}
+	if c.Workload == FlashSale || c.Workload == Replay || c.Closed || c.Shape != Constant {
+		return fmt.Errorf("a search for the limit needs an open load at a constant rate, and not the workloads %s and %s", FlashSale, Replay)
+	}
+	if n := c.measures(c.Rate); n < c.measuredMin() {
+		return fmt.Errorf("a search for the limit has to measure a p99 in each trial: that takes %.0f requests, and %.0f would come (rate × duration without the warm-up); begin at a higher rate, or take longer", c.measuredMin(), n)
+	}
+	return nil
+}
 
 // follow fills in what becomes of reservations where that was not said. The orders of a replay were orders, and who got a unit
 // in a sale pays for it: all of them are committed, but for those that are to be released.

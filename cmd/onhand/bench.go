@@ -16,7 +16,7 @@ type benchCommand struct {
 	Connections int           `help:"Connections of the HTTP measurements." default:"64"`
 	Dir         string        `help:"Where databases are made; default: the system's temporary directory." type:"path"`
 	Only        []string      `help:"Measure only these: get, reserve, limits, loader, read, callers, batches, checkpoints, expiry, near, nearhttp, webhooks, orders, scale; and peers (Redis, PostgreSQL) and sweep, which are measured only where asked for."`
-	Soak        period        `help:"Instead of all that, put a load on a server for so long, and see that memory, disk and latency stay level." placeholder:"10m"`
+	Soak        *period       `help:"Instead of all that, put a load on a server for so long, at least 3m, and see that memory, disk and latency stay level." placeholder:"10m"`
 	Plots       string        `help:"Directory for the charts of sweep, as SVG." type:"path" placeholder:"DIR"`
 }
 
@@ -27,9 +27,12 @@ func (c *benchCommand) Run(s *streams) error {
 		return err
 	}
 	config := bench.Config{Program: program, Dir: c.Dir, Rounds: c.Rounds, Round: c.Round, Connections: c.Connections, Plots: c.Plots}
+	if err := c.check(&config); err != nil {
+		return exitError{fmt.Errorf("bench: %w", err), exitUsage}
+	}
 	r := bench.NewReport(s.out)
-	if c.Soak > 0 {
-		if err := r.Soak(config, time.Duration(c.Soak)); err != nil {
+	if c.Soak != nil {
+		if err := r.Soak(config, time.Duration(*c.Soak)); err != nil {
 			return fmt.Errorf("bench: %w", err)
 		}
 		return c.verdict(r)
@@ -43,6 +46,17 @@ func (c *benchCommand) Run(s *streams) error {
 		}
 	}
 	return c.verdict(r)
+}
+
+// check looks at everything before the first part is measured: the last one is a quarter of an hour later.
+func (c *benchCommand) check(config *bench.Config) error {
+	if c.Soak == nil {
+		return config.Check(c.Only)
+	}
+	if len(c.Only) > 0 {
+		return errors.New("a soak is measured by itself, want --soak or --only")
+	}
+	return bench.CheckSoak(time.Duration(*c.Soak))
 }
 
 func (c *benchCommand) verdict(r *bench.Report) error {

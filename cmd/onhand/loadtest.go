@@ -44,7 +44,7 @@ type loadtestCommand struct {
 	Timeout     time.Duration  `help:"How long to wait for an answer." default:"10s" group:"Load"`
 	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy or the server is away, is not sent at all." default:"10s" group:"Load"`
 
-	FindLimit time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
+	FindLimit *time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
 
 	Mix         string        `help:"mixed: shares." default:"read=70,read-sku=5,near=5,basket=2,reserve=15,till=3" group:"Workload"`
 	SKUs        int           `name:"skus" help:"SKUs that the run makes for itself." default:"1000" group:"Workload"`
@@ -107,14 +107,19 @@ func (c *loadtestCommand) Run(s *streams) error {
 	if err := config.Check(); err != nil {
 		return exitError{fmt.Errorf("loadtest: %w", err), exitUsage}
 	}
+	if c.FindLimit != nil {
+		if err := config.CheckLimit(*c.FindLimit); err != nil {
+			return exitError{fmt.Errorf("loadtest: %w", err), exitUsage}
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second ^C ends the program at once
 	show := newLoadView(s.err, c)
 	var r *loadtest.Result
 	var err error
-	if c.FindLimit > 0 {
-		r, err = loadtest.FindLimit(ctx, config, c.FindLimit, show.watcher(), show.trial)
+	if c.FindLimit != nil {
+		r, err = loadtest.FindLimit(ctx, config, *c.FindLimit, show.watcher(), show.trial)
 	} else {
 		r, err = loadtest.Run(ctx, config, show.watcher())
 	}
