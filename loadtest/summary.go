@@ -55,7 +55,7 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	}
 	p.printf(".\n")
 	if r.NoMetrics != "" {
-		p.printf("NO METRICS: %s\n", r.NoMetricsLine())
+		p.printf("%s\n", r.NoMetricsLine())
 	}
 	r.skipped(p)
 	r.limit(p)
@@ -171,7 +171,7 @@ func (r *Result) ServerName() string {
 
 // NoMetricsLine says what there is none of, and why.
 func (r *Result) NoMetricsLine() string {
-	return fmt.Sprintf("Which server it was and what it used meanwhile is not known, since its metrics could not be read: %s; --metrics says where they are.", r.NoMetrics)
+	return fmt.Sprintf("The server's metrics could not be read: %s. Its version and what it used meanwhile are not known; --metrics says where they are.", r.NoMetrics)
 }
 
 // Title says in a line what the load was.
