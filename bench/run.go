@@ -1,8 +1,8 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -83,14 +83,14 @@ func Parts(all bool) []string {
 }
 
 // Run measures one part, in a directory of its own.
-func (r *Report) Run(name string, c Config) error {
+func (r *Report) Run(name string, c Config) (err error) {
 	for i := range parts {
 		if parts[i].name == name {
-			dir, err := os.MkdirTemp(c.Dir, "onhand-bench-")
+			dir, remove, err := scratch(c.Dir, "onhand-bench-")
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer func() { err = errors.Join(err, remove()) }()
 			defer debug.FreeOSMemory() // the next part is not to pay for this one
 			if err := parts[i].measure(r, c, dir); err != nil {
 				return fmt.Errorf("%s: %w", name, err)

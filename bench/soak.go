@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -22,11 +21,11 @@ func (r *Report) Soak(c Config, length time.Duration) (err error) {
 	if err := CheckSoak(length); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(c.Dir, "onhand-soak-")
+	dir, remove, err := scratch(c.Dir, "onhand-soak-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	address, err := freeAddress()
 	if err != nil {
 		return err

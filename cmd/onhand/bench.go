@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"onhand/bench"
@@ -30,6 +32,7 @@ func (c *benchCommand) Run(s *streams) error {
 	if err := c.check(&config); err != nil {
 		return exitError{fmt.Errorf("bench: %w", err), exitUsage}
 	}
+	defer clearIfInterrupted(program)()
 	r := bench.NewReport(s.out)
 	if c.Soak != nil {
 		if err := r.Soak(config, time.Duration(*c.Soak)); err != nil {
@@ -64,6 +67,45 @@ func (c *benchCommand) verdict(r *bench.Report) error {
 		return exitError{fmt.Errorf("%d bars were missed", n), exitFinding}
 	}
 	return nil
+}
+
+// clearIfInterrupted has what bench has made go when the process is told to end, until stop is called. A second ^C ends it at
+// once, whatever lies where.
+//
+// The process becomes benchClearCommand for that. An engine that is measured in it would go on writing while its files are
+// removed, and where a write fails it ends the process, as it should.
+func clearIfInterrupted(program string) (stop func()) {
+	signals, stopped := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-stopped:
+			return
+		}
+		signal.Reset(syscall.SIGINT, syscall.SIGTERM)
+		dirs := bench.Interrupt()
+		err := syscall.Exec(program, append([]string{os.Args[0], "bench-clear"}, dirs...), os.Environ())
+		fmt.Fprintf(os.Stderr, "onhand: bench: %v\n", errors.Join(err, bench.Remove(dirs)))
+		os.Exit(exitFailed)
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(stopped)
+	}
+}
+
+// benchClearCommand is what an interrupted benchCommand becomes.
+type benchClearCommand struct {
+	Dirs []string `arg:"" optional:""`
+}
+
+// Run removes the directories.
+func (c *benchClearCommand) Run(*streams) error {
+	if err := bench.Remove(c.Dirs); err != nil {
+		return fmt.Errorf("bench: interrupted; what is left: %w", err)
+	}
+	return errors.New("bench: interrupted; the databases that it made are removed")
 }
 
 // benchBareCommand is the bare server of a contest, run by benchCommand.
