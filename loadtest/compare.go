@@ -54,43 +54,46 @@ func compared(before, after *Result) (all []comparison) {
 	return all
 }
 
+// figure is one of those that an operation has in both runs. Of a count no change is told: of is nil.
+type figure struct {
+	name  string
+	of    func(*Figures) float64
+	write func(*Figures) string
+}
+
 // beside returns the figures of an operation in two runs, of which one may not have made it.
 func beside(before, after *Figures) (all []comparison) {
 	some := before
 	if some == nil {
 		some = after
 	}
-	for i, figure := range []struct {
-		name  string
-		of    func(*Figures) float64
-		write func(float64) string
-	}{
-		{"per second", func(f *Figures) float64 { return f.Rate }, number},
-		{"p50 ms", func(f *Figures) float64 { return float64(f.Latency.P50) }, nanoseconds},
-		{"p99 ms", func(f *Figures) float64 { return float64(f.Latency.P99) }, nanoseconds},
-		{"p99.9 ms", func(f *Figures) float64 { return float64(f.Latency.P999) }, nanoseconds},
-		{"max ms", func(f *Figures) float64 { return float64(f.Latency.Max) }, nanoseconds},
-		{"failed", func(f *Figures) float64 { return float64(f.Failed) }, func(v float64) string { return fmt.Sprintf("%.0f", v) }},
+	latency := func(name string, of func(*Quantiles) int64) figure {
+		return figure{name + " ms", func(f *Figures) float64 { return float64(of(&f.Latency)) }, func(f *Figures) string { return f.atLeast(name, of(&f.Latency)) }}
+	}
+	for i, figure := range []figure{
+		{"per second", func(f *Figures) float64 { return f.Rate }, func(f *Figures) string { return number(f.Rate) }},
+		latency("p50", func(q *Quantiles) int64 { return q.P50 }), latency("p99", func(q *Quantiles) int64 { return q.P99 }),
+		latency("p99.9", func(q *Quantiles) int64 { return q.P999 }), latency("max", func(q *Quantiles) int64 { return q.Max }),
+		{"failed", nil, func(f *Figures) string { return fmt.Sprint(f.Failed) }},
+		{"not sent", nil, func(f *Figures) string { return fmt.Sprint(f.Dropped) }},
 	} {
 		c := comparison{Figure: figure.name, Before: "–", After: "–"}
 		if i == 0 {
 			c.Operation = some.Operation
 		}
 		if before != nil {
-			c.Before = figure.write(figure.of(before))
+			c.Before = figure.write(before)
 		}
 		if after != nil {
-			c.After = figure.write(figure.of(after))
+			c.After = figure.write(after)
 		}
-		if before != nil && after != nil && figure.name != "failed" {
+		if before != nil && after != nil && figure.of != nil {
 			c.Change = change(figure.of(before), figure.of(after))
 		}
 		all = append(all, c)
 	}
 	return all
 }
-
-func nanoseconds(v float64) string { return Milliseconds(int64(v)) }
 
 func change(before, after float64) string {
 	if before == 0 {
