@@ -35,7 +35,7 @@ bench-peers: build ## the same work for onhand, Redis 7 and PostgreSQL 15, where
 bench-sweep: build ## how cost grows with size, with charts into docs/benchmarks
 	bin/onhand bench --only sweep --plots docs/benchmarks
 
-soak: build ## a mixed load with checkpoints, expiry and restarts for MINUTES (10)
+soak: build ## a mixed load with checkpoints, expiry and restarts for MINUTES (10; 3 or more)
 	bin/onhand bench --soak $(MINUTES)m
 
 lint: ## format, tidiness, staticcheck

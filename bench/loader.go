@@ -33,9 +33,9 @@ func (r *Report) loader(c Config, dir string) error {
 		if err != nil {
 			return err
 		}
-		out, err := exec.Command(c.Program, "bench-step", "client", shop.address).Output()
+		out, err := runStep(c.Program, "client", shop.address)
 		if err != nil {
-			return fmt.Errorf("client: %w", err)
+			return err
 		}
 		step, err := readStep(out)
 		if err != nil {
@@ -64,7 +64,7 @@ const loaderPipeline = 8
 func loadtestCost(c Config, address, report string, pipeline int) (cost, rate float64, err error) {
 	run := exec.Command(c.Program, "loadtest", "read", "--closed", "--to", "http://"+address, "--metrics=", "--connections", fmt.Sprint(c.Connections), "--pipeline", fmt.Sprint(pipeline),
 		"--duration", c.Round.String(), "--warmup", "0s", "--out", report)
-	if out, err := run.CombinedOutput(); err != nil {
+	if out, err := output(run, syscall.SIGKILL); err != nil {
 		return 0, 0, fmt.Errorf("loadtest: %w: %s", err, out)
 	}
 	result, err := loadtest.ReadResult(filepath.Join(report, "run.json"))

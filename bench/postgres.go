@@ -7,12 +7,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	_ "embed"
@@ -24,7 +24,7 @@ var postgresSchema string
 // postgresProcess is a PostgreSQL server with the tables and functions of postgres.sql.
 type postgresProcess struct {
 	*process
-	dir string
+	remove func() error // its directory
 }
 
 // postgresSettings are those of a small server that is there for nothing else. All that makes a commit durable is on.
@@ -45,14 +45,14 @@ func startPostgres() (_ *postgresProcess, why string, err error) {
 		return nil, "PostgreSQL is not installed", nil
 	}
 	// It refuses to run as root, so it gets a directory that its own user can reach.
-	dir, err := os.MkdirTemp("", "onhand-bench-postgres-")
+	dir, remove, err := scratch("", "onhand-bench-postgres-")
 	if err != nil {
 		return nil, "", err
 	}
-	p := &postgresProcess{dir: dir}
+	p := &postgresProcess{remove: remove}
 	defer func() {
 		if err != nil || why != "" {
-			err = errors.Join(err, os.RemoveAll(dir))
+			err = errors.Join(err, remove())
 		}
 	}()
 	as, why, err := unprivileged(dir)
@@ -62,7 +62,7 @@ func startPostgres() (_ *postgresProcess, why string, err error) {
 	data := filepath.Join(dir, "data")
 	create := exec.Command(initdb, "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C")
 	as(create)
-	if out, err := create.CombinedOutput(); err != nil {
+	if out, err := output(create, syscall.SIGTERM); err != nil {
 		return nil, "", fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	address, err := freeAddress()
@@ -76,7 +76,7 @@ func startPostgres() (_ *postgresProcess, why string, err error) {
 	}
 	command := exec.Command(server, args...)
 	as(command)
-	if p.process, err = startCommand(address, command); err != nil {
+	if p.process, err = startCommand(address, command, syscall.SIGQUIT); err != nil {
 		return nil, "", err
 	}
 	p.family = true
@@ -89,7 +89,7 @@ func startPostgres() (_ *postgresProcess, why string, err error) {
 
 func (p *postgresProcess) stop() {
 	p.process.stop()
-	_ = os.RemoveAll(p.dir) // what is left lies in the system's temporary directory
+	_ = p.remove() // what is left lies in the system's temporary directory
 }
 
 // postgresProgram finds a program of PostgreSQL, which distributions keep off the path.

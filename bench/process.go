@@ -21,14 +21,15 @@ type process struct {
 
 // start runs a program and waits until it accepts connections at address.
 func start(address, program string, args ...string) (*process, error) {
-	return startCommand(address, exec.Command(program, args...))
+	return startCommand(address, exec.Command(program, args...), syscall.SIGKILL)
 }
 
-func startCommand(address string, cmd *exec.Cmd) (*process, error) {
+// startCommand does so with a command that a signal ends at once.
+func startCommand(address string, cmd *exec.Cmd, end syscall.Signal) (*process, error) {
 	p := &process{cmd: cmd, address: address}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	dieWithParent(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	if err := begin(p.cmd, end); err != nil {
 		return nil, err
 	}
 	for range 600 {
@@ -56,6 +57,7 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-done
 	}
+	ended(p.cmd)
 }
 
 // subdirectory makes a directory in another one.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -36,8 +37,9 @@ func startRedis(dir, sync string) (*redisProcess, string, error) {
 		return nil, "", err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	p, err := start(address, program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", sync, "--no-appendfsync-on-rewrite", "no", "--loglevel", "warning")
+	// A SIGTERM ends what it has forked to write its log anew as well.
+	p, err := startCommand(address, exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", sync, "--no-appendfsync-on-rewrite", "no", "--loglevel", "warning"), syscall.SIGTERM)
 	if err != nil {
 		return nil, "", err
 	}

@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,34 @@ type Config struct {
 	Round       time.Duration
 	Connections int
 	Plots       string // where charts are drawn; "" for none
+}
+
+// Check refuses what could not be measured, or would say nothing: a median of no rounds is 0, which is within any bar.
+func (c *Config) Check(parts []string) error {
+	for _, limit := range []struct {
+		name            string
+		value, low, top float64
+	}{
+		{"rounds", float64(c.Rounds), 1, 1000}, {"round in seconds", c.Round.Seconds(), 0.1, 3600}, {"connections", float64(c.Connections), 1, 10_000},
+	} {
+		if !(limit.value >= limit.low && limit.value <= limit.top) {
+			return fmt.Errorf("%s is %g, want from %g to %g", limit.name, limit.value, limit.low, limit.top)
+		}
+	}
+	for _, name := range parts {
+		if !slices.Contains(Parts(true), name) {
+			return fmt.Errorf("there is no part %q, only %s", name, strings.Join(Parts(true), ", "))
+		}
+	}
+	return nil
+}
+
+// CheckSoak refuses a length that Soak can't do with.
+func CheckSoak(length time.Duration) error {
+	if length < soakMin {
+		return fmt.Errorf("a soak of %v is too short to tell anything, want at least %v", length, soakMin)
+	}
+	return nil
 }
 
 // parts are what there is to measure, in the order in which it is.
@@ -53,14 +83,14 @@ func Parts(all bool) []string {
 }
 
 // Run measures one part, in a directory of its own.
-func (r *Report) Run(name string, c Config) error {
+func (r *Report) Run(name string, c Config) (err error) {
 	for i := range parts {
 		if parts[i].name == name {
-			dir, err := os.MkdirTemp(c.Dir, "onhand-bench-")
+			dir, remove, err := scratch(c.Dir, "onhand-bench-")
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer func() { err = errors.Join(err, remove()) }()
 			defer debug.FreeOSMemory() // the next part is not to pay for this one
 			if err := parts[i].measure(r, c, dir); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
@@ -68,5 +98,5 @@ func (r *Report) Run(name string, c Config) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there is no part %q, only %v", name, Parts(true))
+	return c.Check([]string{name})
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"onhand/engine"
@@ -36,7 +37,7 @@ type StepResult struct {
 func runStep(program, name, dir string) ([]byte, error) {
 	cmd := exec.Command(program, "bench-step", name, dir)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	out, err := output(cmd, syscall.SIGKILL)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -19,14 +18,14 @@ import (
 // or killed and started again, over and over. Memory, disk and latency have to stay level, and what the server acknowledged has
 // to be there in the end.
 func (r *Report) Soak(c Config, length time.Duration) (err error) {
-	if length < soakMin {
-		return fmt.Errorf("a soak of %v is too short to tell anything, want at least %v", length, soakMin)
+	if err := CheckSoak(length); err != nil {
+		return err
 	}
-	dir, err := os.MkdirTemp(c.Dir, "onhand-soak-")
+	dir, remove, err := scratch(c.Dir, "onhand-soak-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	address, err := freeAddress()
 	if err != nil {
 		return err

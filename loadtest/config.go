@@ -43,7 +43,7 @@ type Config struct {
 	SKUs        int     `json:"skus"`
 	Locations   int     `json:"locations"`
 	OnHand      int64   `json:"on_hand"` // of each cell at first
-	Keys        string  `json:"keys"`    // uniform or zipf:S
+	Keys        string  `json:"keys"`    // uniform, or zipf:S with 0 < S ≤ 10
 	Lines       int     `json:"lines"`   // of a reservation, an adjustment
 	BasketLines int     `json:"basket_lines"`
 	Commit      float64 `json:"commit"`  // share of reservations that are committed
@@ -158,16 +158,7 @@ func (c *Config) Check() error {
 		c.Threads = min(runtime.NumCPU(), 8)
 	}
 	c.Threads = min(c.Threads, c.Connections)
-	flash := c.Workload == FlashSale
-	if c.Commit < 0 {
-		c.Commit = 0.7
-		if flash {
-			c.Commit = 1
-		}
-	}
-	if c.Release < 0 {
-		c.Release = min(0.2, 1-c.Commit)
-	}
+	c.follow()
 	if c.Remembered == 0 {
 		c.Remembered = 24 * time.Hour
 	}
@@ -205,6 +196,9 @@ func (c *Config) Check() error {
 	if err != nil {
 		return err
 	}
+	if c.Closed && (c.Shape != Constant || c.Poisson) {
+		return fmt.Errorf("a closed load sends when it is answered: it has no shape, and no arrivals, want constant and even")
+	}
 	switch c.Workload {
 	case FlashSale:
 		if c.Closed {
@@ -220,6 +214,9 @@ func (c *Config) Check() error {
 		if c.Closed {
 			return fmt.Errorf("a replay has its own times: it can't be a closed load")
 		}
+		if c.Shape != Constant || c.Poisson {
+			return fmt.Errorf("a replay has its own times: it has no shape, and no arrivals but those, want constant and even")
+		}
 		if c.File == "" {
 			return fmt.Errorf("a replay needs a file of events")
 		}
@@ -232,6 +229,42 @@ func (c *Config) Check() error {
 // patience is how long after its time a request is sent again where a restart is expected. A server that is away for longer
 // costs arrivals in any case, as they are dropped after DropAfter.
 func (c *Config) patience() time.Duration { return c.Timeout + c.DropAfter }
+
+// CheckLimit refuses a search for a limit that could not be made.
+func (c *Config) CheckLimit(bound time.Duration) error {
+	if bound <= 0 {
+		return fmt.Errorf("find-limit is %v, want more than 0", bound)
+	}
+	if c.Workload == FlashSale || c.Workload == Replay || c.Closed || c.Shape != Constant {
+		return fmt.Errorf("a search for the limit needs an open load at a constant rate, and not the workloads %s and %s", FlashSale, Replay)
+	}
+	if n := c.measures(c.Rate); n < c.measuredMin() {
+		return fmt.Errorf("a search for the limit has to measure a p99 in each trial: that takes %.0f requests, and %.0f would come (rate × duration without the warm-up); begin at a higher rate, or take longer", c.measuredMin(), n)
+	}
+	return nil
+}
+
+// follow fills in what becomes of reservations where that was not said. The orders of a replay were orders, and who got a unit
+// in a sale pays for it: all of them are committed, but for those that are to be released.
+func (c *Config) follow() {
+	if c.Commit < 0 {
+		c.Commit = 0.7
+		if c.Workload == FlashSale || c.Workload == Replay {
+			c.Commit = 1
+		}
+		if c.Release > 0 {
+			c.Commit = min(c.Commit, max(1-c.Release, 0))
+		}
+	}
+	if c.Release < 0 {
+		c.Release = min(0.2, max(1-c.Commit, 0))
+	}
+}
+
+// drawsKeys reports whether the workload draws SKUs: the others have one, or those of their file.
+func (c *Config) drawsKeys() bool {
+	return c.Workload != FlashSale && c.Workload != Hot && c.Workload != Replay
+}
 
 func (c *Config) shares() (shares, error) {
 	switch c.Workload {

@@ -18,8 +18,30 @@ var reportText string
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"ms":     Milliseconds,
 	"number": number,
-	"words":  func(words []string) string { return strings.Join(words, " ") },
+	"shell":  shellLine,
 }).Parse(reportText))
+
+// shellLine writes a command so that a shell reads the same words again. What none of them gives a meaning stays as it is; all
+// else is put between single quotes, in which only these have one.
+func shellLine(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if w != "" && strings.IndexFunc(w, shellMinds) < 0 {
+			b.WriteString(w)
+			continue
+		}
+		b.WriteString("'" + strings.ReplaceAll(w, "'", `'\''`) + "'")
+	}
+	return b.String()
+}
+
+func shellMinds(r rune) bool {
+	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
+	return !plain
+}
 
 // HTML returns the result as a page that needs nothing else: no script, no font, no other file.
 func (r *Result) HTML(earlier *Result) ([]byte, error) {

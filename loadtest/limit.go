@@ -49,11 +49,8 @@ func (c *Config) measures(rate float64) float64 { return rate * (c.Duration - c.
 // refused: it doubles the rate from Config.Rate until that fails, and then halves the interval. Each trial takes
 // Config.Duration. The result is that of the highest rate that was borne, or of the last trial if none was.
 func FindLimit(ctx context.Context, c Config, bound time.Duration, watch Watcher, trial func(Trial)) (*Result, error) {
-	if c.Workload == FlashSale || c.Workload == Replay || c.Closed || c.Shape != Constant {
-		return nil, fmt.Errorf("a search for the limit needs an open load at a constant rate, and not the workload %s", c.Workload)
-	}
-	if n := c.measures(c.Rate); n < c.measuredMin() {
-		return nil, fmt.Errorf("a search for the limit has to measure a p99 in each trial: that takes %.0f requests, and %.0f would come (rate × duration without the warm-up); begin at a higher rate, or take longer", c.measuredMin(), n)
+	if err := c.CheckLimit(bound); err != nil {
+		return nil, err
 	}
 	t, err := prepare(ctx, c, watch)
 	if err != nil {

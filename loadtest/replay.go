@@ -29,15 +29,42 @@ import (
 //	location                 may be left out: then each customer, or each order, goes to one of the run's locations
 //	customer, CustomerID     may be left out
 //
-// An order with a positive quantity is a reservation, which is committed after a while; lines with a negative one are
-// booked as an adjustment: as a return of goods where the reference begins with C, as a loss where not.
+// An order with a positive quantity is a reservation, which is committed after a while, unless Config.Commit has it otherwise;
+// lines with a negative one are booked as an adjustment: as a return of goods where the reference begins with C, as a loss
+// where not. A line of which this can't be made is skipped and told of; a file that is mostly such lines is refused, as it is
+// hardly what it is taken for.
 type events struct {
 	list      []event
 	skus      []string
 	locations int
 	demand    map[[2]int32]int64 // what each location is asked for of each SKU, in all
 	speed     float64            // how many times faster than it happened
-	skipped   int64              // lines whose quantity is 0, above a million, or no whole number
+	Replayed
+}
+
+// Replayed says how much of a file could be replayed.
+type Replayed struct {
+	Lines   int64 `json:"lines"` // behind the header
+	Skipped int64 `json:"skipped"`
+	// Why tells of the first that were skipped.
+	Why []string `json:"why,omitempty"`
+}
+
+// skippedMax is how many of the lines that were skipped are told of one by one.
+const skippedMax = 5
+
+func (r *Replayed) skip(line int, err error) {
+	if r.Skipped++; r.Skipped <= skippedMax {
+		r.Why = append(r.Why, fmt.Sprintf("line %d: %v", line, err))
+	}
+}
+
+// check refuses a file of which more than half could not be read.
+func (r *Replayed) check() error {
+	if r.Skipped*2 <= r.Lines {
+		return nil
+	}
+	return fmt.Errorf("%d of its %d lines can't be read: %s", r.Skipped, r.Lines, strings.Join(r.Why, "; "))
 }
 
 // event is an order, a return or a loss.
@@ -84,6 +111,9 @@ func readEvents(name string, locations int, speed float64, length time.Duration)
 	if err := e.read(in); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
 	}
+	if err := e.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+	}
 	if len(e.list) == 0 {
 		return nil, fmt.Errorf("%s: there are no events in it", filepath.Base(name))
 	}
@@ -126,11 +156,11 @@ func openPacked(name string) (io.ReadCloser, error) {
 
 func (e *events) read(in io.Reader) error {
 	rows := csv.NewReader(in)
-	rows.ReuseRecord = true
 	header, err := rows.Read()
 	if err != nil {
 		return fmt.Errorf("no header line: %w", err)
 	}
+	rows.ReuseRecord = true // of the lines; the header is kept
 	column := make(map[string]int)
 	for field, names := range columns {
 		column[field] = slices.IndexFunc(header, func(h string) bool {
@@ -159,22 +189,19 @@ func (e *events) read(in io.Reader) error {
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
-			return err
+		if err != nil && !errors.Is(err, csv.ErrFieldCount) {
+			return err // behind a quote that is not closed there are no lines to go on with
 		}
+		e.Lines++
 		lineNumber, _ := rows.FieldPos(0)
-		at, err := readTime(get(row, "time"))
 		if err != nil {
-			return fmt.Errorf("line %d: %w", lineNumber, err)
-		}
-		quantity, err := strconv.ParseInt(strings.TrimSpace(get(row, "quantity")), 10, 32)
-		if err != nil || quantity == 0 || quantity > 1e6 || quantity < -1e6 {
-			e.skipped++
+			e.skip(lineNumber, fmt.Errorf("it has %d fields, the header %d", len(row), len(header)))
 			continue
 		}
-		code := strings.TrimSpace(get(row, "sku"))
-		if code == "" || len(code) > 40 {
-			return fmt.Errorf("line %d: the SKU is %q, want 1 to 40 bytes", lineNumber, code)
+		at, code, quantity, err := readLine(get(row, "time"), get(row, "sku"), get(row, "quantity"))
+		if err != nil {
+			e.skip(lineNumber, err)
+			continue
 		}
 		k := key{reference: get(row, "reference"), location: get(row, "location")}
 		if quantity < 0 {
@@ -242,6 +269,23 @@ func (e *events) order(times []time.Time) error {
 	slices.SortStableFunc(e.list, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	return nil
 }
+
+// readLine reads what every line has to have, but for the reference, which is what it is.
+func readLine(moment, sku, quantity string) (at time.Time, code string, n int64, err error) {
+	if at, err = readTime(moment); err != nil {
+		return at, "", 0, err
+	}
+	if n, err = strconv.ParseInt(strings.TrimSpace(quantity), 10, 32); err != nil || n == 0 || n > quantityMax || n < -quantityMax {
+		return at, "", 0, fmt.Errorf("the quantity is %q, want a whole number from 1 to %d, or from -%d to -1", quantity, quantityMax, quantityMax)
+	}
+	if code = strings.TrimSpace(sku); code == "" || len(code) > 40 {
+		return at, "", 0, fmt.Errorf("the SKU is %q, want 1 to 40 bytes", code)
+	}
+	return at, code, n, nil
+}
+
+// quantityMax is the most units that a line may ask for.
+const quantityMax = 1_000_000
 
 func readTime(text string) (time.Time, error) {
 	for _, layout := range []string{time.DateTime, time.RFC3339Nano, "2006-01-02 15:04", time.DateOnly} {

@@ -19,7 +19,10 @@ type Result struct {
 	Started     time.Time   `json:"started"`
 	Environment Environment `json:"environment"`
 	Server      string      `json:"server"` // what it says of itself
-	Config      Config      `json:"config"`
+	// ServerVersion is that of the server by its metrics, "" where there were none.
+	ServerVersion string    `json:"server_version,omitempty"`
+	Config        Config    `json:"config"`
+	Replayed      *Replayed `json:"replayed,omitempty"` // of a replay's file
 
 	// Took is the time in which what follows was counted: from the end of the warm-up to the last answer.
 	Took          time.Duration `json:"took_ns"`
@@ -30,6 +33,7 @@ type Result struct {
 	Operations    []Figures     `json:"operations"`
 	Seconds       []Second      `json:"seconds"`
 	ServerMetrics []Series      `json:"server_metrics,omitempty"`
+	NoMetrics     string        `json:"no_metrics,omitempty"` // why there are none, where they were asked for
 
 	// LoaderCPU is what this side has used, over all of the run.
 	LoaderCPU    time.Duration `json:"loader_cpu_ns"`

@@ -139,6 +139,9 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 		workers[i] = w
 	}
 	r := &Result{Started: time.Now().UTC(), Environment: environment(), Server: t.server, Config: *c}
+	if e, ok := t.plan.(*events); ok {
+		r.Replayed = &e.Replayed
+	}
 	scraped := startScraper(c.Metrics)
 	counted := make(chan []Second)
 	go func() { counted <- t.count(seconds) }()
@@ -166,7 +169,7 @@ func (t *test) load(ctx context.Context) (*Result, error) {
 	r.Interrupted = !ended()
 	close(seconds)
 	r.Seconds = <-counted
-	r.ServerMetrics, r.ServerCPU = scraped.stop()
+	scraped.stop(r)
 	for _, err := range errs {
 		if err != nil {
 			return nil, err

@@ -453,6 +453,9 @@ func TestConfigRefusesNonsense(t *testing.T) {
 		"needs a file":         func(c *loadtest.Config) { c.Workload = loadtest.Replay },
 		"the server can't be":  func(c *loadtest.Config) { c.To = "http://127.0.0.1:1" },
 		"its own times":        func(c *loadtest.Config) { c.Workload, c.Closed = loadtest.Replay, true },
+		"it has no shape":      func(c *loadtest.Config) { c.Closed, c.Shape = true, loadtest.Spike },
+		"no arrivals, want":    func(c *loadtest.Config) { c.Closed, c.Poisson = true, true },
+		"no arrivals but":      func(c *loadtest.Config) { c.Workload, c.File, c.Poisson = loadtest.Replay, "x", true },
 		"hold in seconds is 0": func(c *loadtest.Config) { c.Hold = 0 },
 	} {
 		c := config("http://127.0.0.1:1", loadtest.Reserve)

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -91,6 +92,18 @@ func (s scrape) sum(name string) float64 {
 	return sum
 }
 
+// label returns a label of a metric's first sample.
+func (s scrape) label(name, label string) (string, bool) {
+	for _, m := range s[name].GetMetric() {
+		for _, pair := range m.GetLabel() {
+			if pair.GetName() == label {
+				return pair.GetValue(), true
+			}
+		}
+	}
+	return "", false
+}
+
 func (s scrape) count(name string) float64 {
 	var sum float64
 	for _, m := range s[name].GetMetric() {
@@ -114,8 +127,11 @@ type scraper struct {
 	quit    chan struct{}
 	done    chan struct{}
 
-	series []Series
-	cpu    float64 // s, as far as scrapes reach; a restart begins anew
+	series  []Series
+	cpu     float64 // s, as far as scrapes reach; a restart begins anew
+	version string  // of the server, as it last said; it may be another one after a restart
+	failed  error   // of the first scrape that failed
+	seen    bool    // one has succeeded
 }
 
 func startScraper(address string) *scraper {
@@ -134,7 +150,7 @@ func (s *scraper) run() {
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	before, at := s.read(), time.Now()
+	before, at := s.read(), time.Now() // at once: a run of less than a second is to know its server, too
 	for {
 		select {
 		case <-s.quit:
@@ -160,34 +176,56 @@ func (s *scraper) run() {
 
 // read returns nil where there is no answer.
 func (s *scraper) read() scrape {
-	response, err := s.client.Get(s.address)
-	if err != nil {
-		return nil
+	families, err := s.get()
+	if err == nil {
+		version, ok := families.label("onhand_build_info", "version")
+		if !ok {
+			err = fmt.Errorf("%s has no onhand_build_info: is it an onhand server's?", s.address)
+		} else {
+			s.version, s.seen = version, true
+		}
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
+		if s.failed == nil {
+			s.failed = err
+		}
 		return nil
 	}
 	return families
 }
 
-// stop returns what was seen: no series where there were no metrics.
-func (s *scraper) stop() ([]Series, time.Duration) {
+func (s *scraper) get() (scrape, error) {
+	response, err := s.client.Get(s.address)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", s.address, response.Status)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.address, err)
+	}
+	return families, nil
+}
+
+// stop puts what was seen into the result: no series where there were no metrics, and why there were none.
+func (s *scraper) stop(r *Result) {
 	close(s.quit)
 	<-s.done
+	r.ServerVersion = s.version
+	if !s.seen && s.failed != nil {
+		r.NoMetrics = s.failed.Error()
+	}
 	var any bool
 	for _, one := range s.series {
 		for _, v := range one.Values {
 			any = any || v > 0
 		}
 	}
-	if !any {
-		return nil, 0
+	if any {
+		r.ServerMetrics, r.ServerCPU = s.series, time.Duration(s.cpu*1e9)
 	}
-	return s.series, time.Duration(s.cpu * 1e9)
 }

@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -82,28 +81,5 @@ func TestShapes(t *testing.T) {
 	}
 	if _, err := newSchedule("wave", 1, 1, 1, time.Second); err == nil {
 		t.Error("a shape that there is not was taken")
-	}
-}
-
-// The k-th key is drawn in proportion to (1+k)^-s.
-func TestZipfKeys(t *testing.T) {
-	draw, err := newKeys("zipf:1.5", 100, rand.New(rand.NewPCG(1, 2)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	counts := make([]int, 100)
-	for range 200_000 {
-		counts[draw()]++
-	}
-	for _, k := range []int{1, 3, 9} {
-		want := math.Pow(float64(1+k), -1.5)
-		if got := float64(counts[k]) / float64(counts[0]); math.Abs(got-want) > 0.1*want {
-			t.Errorf("key %d was drawn %.4f times as often as key 0, want %.4f", k, got, want)
-		}
-	}
-	for _, wrong := range []string{"", "zipf", "zipf:1", "zipf:x", "zipf:11", "normal"} {
-		if _, err := newKeys(wrong, 10, nil); err == nil {
-			t.Errorf("keys %q were taken", wrong)
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -16,6 +17,7 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	if r.Config.Mix != "" {
 		p.printf("%s\n", r.Config.Mix)
 	}
+	p.printf("%s at %s, load tester %s\n", r.ServerName(), r.Config.To, r.Version)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tok\trefused\tfailed\tper second\tp50\tp90\tp99\tp99.9\tmax\t")
 	rows := r.Operations
@@ -52,6 +54,10 @@ func (r *Result) WriteSummary(w io.Writer) error {
 		p.printf("; server %.1f s, loader %.1f s in all", r.ServerCPU.Seconds(), r.LoaderCPU.Seconds())
 	}
 	p.printf(".\n")
+	if r.NoMetrics != "" {
+		p.printf("%s\n", r.NoMetricsLine())
+	}
+	r.skipped(p)
 	r.limit(p)
 	r.verified(p)
 	for _, f := range r.Failed {
@@ -59,6 +65,28 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	}
 	return p.err
 }
+
+// skipped tells of the lines of a replay's file that are no part of the load.
+func (r *Result) skipped(p *printer) {
+	if r.Replayed == nil || r.Replayed.Skipped == 0 {
+		return
+	}
+	p.printf("SKIPPED %s:\n", r.Replayed.Title())
+	for _, why := range r.Replayed.Why {
+		p.printf("  %s\n", why)
+	}
+	if more := r.Replayed.More(); more > 0 {
+		p.printf("  and %d more\n", more)
+	}
+}
+
+// Title says in a line how many lines were skipped.
+func (r *Replayed) Title() string {
+	return fmt.Sprintf("%d of the %d lines of the file can't be read, and were left out", r.Skipped, r.Lines)
+}
+
+// More returns how many lines were skipped that Why does not tell of.
+func (r *Replayed) More() int64 { return r.Skipped - int64(len(r.Why)) }
 
 func (r *Result) limit(p *printer) {
 	if r.Limit == nil {
@@ -132,6 +160,20 @@ func (f *Figures) atLeast(figure string, ns int64) string {
 	return Milliseconds(ns)
 }
 
+// ServerName is what is known of which server it was.
+func (r *Result) ServerName() string {
+	name := cmp.Or(r.Server, "a server without a name")
+	if r.ServerVersion == "" {
+		return name + " of unknown version"
+	}
+	return name + " " + r.ServerVersion
+}
+
+// NoMetricsLine says what there is none of, and why.
+func (r *Result) NoMetricsLine() string {
+	return fmt.Sprintf("The server's metrics could not be read: %s. Its version and what it used meanwhile are not known; --metrics says where they are.", r.NoMetrics)
+}
+
 // Title says in a line what the load was.
 func (r *Result) Title() string {
 	c := &r.Config
@@ -147,6 +189,12 @@ func (r *Result) Title() string {
 		how = fmt.Sprintf("%s times as fast as it happened", number(c.Speed))
 	case c.Shape != Constant:
 		how = fmt.Sprintf("open load, %s from %s to %s/s", c.Shape, number(c.From), number(c.Rate))
+	}
+	if c.Poisson {
+		how += ", Poisson arrivals"
+	}
+	if c.drawsKeys() && c.Keys != uniform {
+		how += ", SKUs by " + c.Keys
 	}
 	title := fmt.Sprintf("%s: %s, %v, %d connections", what, how, c.Duration.Round(time.Millisecond), c.Connections)
 	if c.Pipeline > 1 {

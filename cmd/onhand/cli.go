@@ -26,9 +26,10 @@ type cli struct {
 	Completion completionCommand `cmd:"" help:"Print a script that completes this command line in a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the program's version."`
 
-	Complete  completeCommand  `cmd:"" hidden:""`
-	BenchBare benchBareCommand `cmd:"" hidden:""`
-	BenchStep benchStepCommand `cmd:"" hidden:""`
+	Complete   completeCommand   `cmd:"" hidden:""`
+	BenchBare  benchBareCommand  `cmd:"" hidden:""`
+	BenchStep  benchStepCommand  `cmd:"" hidden:""`
+	BenchClear benchClearCommand `cmd:"" hidden:""`
 }
 
 type importCommands struct {

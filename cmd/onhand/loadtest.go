@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -24,9 +26,9 @@ type loadtestCommands struct {
 type loadtestCommand struct {
 	Workload string `arg:"" help:"read, read-sku, near, basket, reserve, hot, flash-sale, till, mixed or replay." default:"mixed" enum:"read,read-sku,near,basket,reserve,hot,flash-sale,till,mixed,replay"`
 
-	To      string `help:"Address of the server." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	Key     string `help:"API key with the scopes read, reserve and stock. Better given in the environment." `
-	Metrics string `help:"Address of the server's metrics, for the report; empty for none." default:"http://127.0.0.1:9090/metrics" placeholder:"URL"`
+	To      string  `help:"Address of the server." default:"http://127.0.0.1:8080" placeholder:"URL"`
+	Key     string  `help:"API key with the scopes read, reserve and stock. Better given in the environment." `
+	Metrics *string `help:"Address of the server's metrics, for the report; empty for none. By default those on port 9090 of the host of --to." placeholder:"URL"`
 
 	Rate        rate           `help:"Arrivals a second: 500, 20k." default:"1k" group:"Load"`
 	Duration    period         `help:"How long they come." default:"30s" group:"Load"`
@@ -42,17 +44,17 @@ type loadtestCommand struct {
 	Timeout     time.Duration  `help:"How long to wait for an answer." default:"10s" group:"Load"`
 	DropAfter   time.Duration  `help:"A request that could not be sent for so long, as all connections are busy or the server is away, is not sent at all." default:"10s" group:"Load"`
 
-	FindLimit time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
+	FindLimit *time.Duration `help:"Search for the highest rate with p99 within this, beginning at --rate; each trial takes --duration." placeholder:"5ms" group:"Load"`
 
 	Mix         string        `help:"mixed: shares." default:"read=70,read-sku=5,near=5,basket=2,reserve=15,till=3" group:"Workload"`
 	SKUs        int           `name:"skus" help:"SKUs that the run makes for itself." default:"1000" group:"Workload"`
 	Locations   int           `help:"Locations that it makes." default:"20" group:"Workload"`
 	OnHand      int64         `help:"Units in each cell at first." default:"1000000" group:"Workload"`
-	Keys        string        `help:"How SKUs are drawn: uniform, or zipf:S." default:"uniform" placeholder:"uniform" group:"Workload"`
+	Keys        string        `help:"How SKUs are drawn: uniform, or zipf:S with S from above 0 to 10; YCSB has 0.99." default:"uniform" placeholder:"uniform" group:"Workload"`
 	Lines       int           `help:"Lines of a reservation or an adjustment." default:"1" group:"Workload"`
 	BasketLines int           `help:"Lines of a basket that is looked for." default:"3" group:"Workload"`
-	Commit      percentage    `help:"Share of reservations that are committed; by default 70%, in a flash-sale 100%." default:"-1" placeholder:"PERCENT" group:"Workload"`
-	Release     percentage    `help:"Share that is released; by default 20%. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
+	Commit      percentage    `help:"Share of reservations that are committed; by default 70%, in a flash-sale and a replay 100%." default:"-1" placeholder:"PERCENT" group:"Workload"`
+	Release     percentage    `help:"Share that is released; by default 20%, or what --commit leaves of it. The others are left to expire." default:"-1" placeholder:"PERCENT" group:"Workload"`
 	Think       time.Duration `help:"Time between a reservation and its commit or release, give or take half." default:"500ms" group:"Workload"`
 	Hold        period        `help:"How long a reservation holds." default:"10s" group:"Workload"`
 	Stock       int64         `help:"flash-sale: units there are. The buyers are --rate × --duration, and at least twice as many." default:"1000" group:"Workload"`
@@ -105,14 +107,19 @@ func (c *loadtestCommand) Run(s *streams) error {
 	if err := config.Check(); err != nil {
 		return exitError{fmt.Errorf("loadtest: %w", err), exitUsage}
 	}
+	if c.FindLimit != nil {
+		if err := config.CheckLimit(*c.FindLimit); err != nil {
+			return exitError{fmt.Errorf("loadtest: %w", err), exitUsage}
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second ^C ends the program at once
 	show := newLoadView(s.err, c)
 	var r *loadtest.Result
 	var err error
-	if c.FindLimit > 0 {
-		r, err = loadtest.FindLimit(ctx, config, c.FindLimit, show.watcher(), show.trial)
+	if c.FindLimit != nil {
+		r, err = loadtest.FindLimit(ctx, config, *c.FindLimit, show.watcher(), show.trial)
 	} else {
 		r, err = loadtest.Run(ctx, config, show.watcher())
 	}
@@ -154,13 +161,25 @@ func (c *loadtestCommand) config() loadtest.Config {
 		seed = 1 + rand.Uint64N(1<<53-1) // any reader of JSON keeps it whole
 	}
 	return loadtest.Config{
-		To: strings.TrimRight(c.To, "/"), Key: c.Key, Metrics: c.Metrics, Workload: c.Workload, Mix: c.mix(),
+		To: strings.TrimRight(c.To, "/"), Key: c.Key, Metrics: c.metrics(), Workload: c.Workload, Mix: c.mix(),
 		Closed: c.Closed, Shape: c.Shape, Rate: float64(c.Rate), From: float64(c.From), Steps: c.Steps, Poisson: c.Arrivals == "poisson",
 		Duration: time.Duration(c.Duration), Warmup: c.warmup(), Connections: c.Connections, Pipeline: c.Pipeline, Threads: c.Threads, Timeout: c.Timeout, DropAfter: c.DropAfter,
 		SKUs: c.SKUs, Locations: c.Locations, OnHand: c.OnHand, Keys: c.Keys, Lines: c.Lines, BasketLines: c.BasketLines,
 		Commit: float64(c.Commit), Release: float64(c.Release), Think: c.Think, Hold: time.Duration(c.Hold), Stock: c.Stock,
 		File: c.File, Speed: c.Speed, Cover: float64(c.Cover), Seed: seed, ExpectRestart: c.ExpectRestart, Keep: c.Keep, Remembered: time.Duration(c.Remembered),
 	}
+}
+
+// metrics returns where the server's metrics are: where serve has them by default, unless said otherwise.
+func (c *loadtestCommand) metrics() string {
+	if c.Metrics != nil {
+		return *c.Metrics
+	}
+	to, err := url.Parse(c.To)
+	if err != nil || to.Hostname() == "" {
+		return "" // Check refuses it
+	}
+	return "http://" + net.JoinHostPort(to.Hostname(), "9090") + "/metrics"
 }
 
 func (c *loadtestCommand) mix() string {

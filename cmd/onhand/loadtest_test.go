@@ -58,6 +58,9 @@ func TestALoadGoesOnWhileTheServerIsKilled(t *testing.T) {
 	if r.Late == 0 || r.Verified.Reservations == 0 {
 		t.Errorf("%d requests were late, %d reservations: no restart was felt\n%s", r.Late, r.Verified.Reservations, out.String())
 	}
+	if r.ServerVersion != version || r.NoMetrics != "" {
+		t.Errorf("the server's version is %q, want %q; of metrics it says %q", r.ServerVersion, version, r.NoMetrics)
+	}
 	t.Logf("%d requests were sent again\n%s", again, out.String())
 }
 
@@ -80,4 +83,27 @@ func awaitLoad(t *testing.T, admin string) {
 		}
 	}
 	t.Fatal("the load has not begun within a minute")
+}
+
+// The metrics are looked for beside the server, unless somebody says where, or that there are none.
+func TestWhereMetricsAreLookedFor(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "http://127.0.0.1:9090/metrics"},
+		{[]string{"--to", "http://shop.example:8080"}, "http://shop.example:9090/metrics"},
+		{[]string{"--to", "https://[2001:db8::1]"}, "http://[2001:db8::1]:9090/metrics"},
+		{[]string{"--to", "http://shop.example", "--metrics", "http://other/m"}, "http://other/m"},
+		{[]string{"--metrics="}, ""},
+		{[]string{"--metrics", ""}, ""},
+	} {
+		var line cli
+		if _, err := newParser(&line, io.Discard, io.Discard).Parse(append([]string{"loadtest", "read"}, c.args...)); err != nil {
+			t.Fatal(err)
+		}
+		if got := line.Loadtest.Run.config().Metrics; got != c.want {
+			t.Errorf("%q: metrics are looked for at %q, want %q", c.args, got, c.want)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Chart is a set of lines over the same axes.
@@ -48,50 +49,86 @@ type Line struct {
 // Colors is how many colours there are.
 const Colors = 6
 
-// Size of a chart in its own units, in which letters are 13 high. It is shown as wide as there is room.
-const (
-	width, height = 520, 320
-	left, right   = 62, 20
-	top, bottom   = 58, 44
+// size is that of a chart in its own units, in which letters are 13 high. It is shown as wide as there is room.
+type size struct{ width, height float64 }
+
+// On a page a chart is as wide as a telephone, where it is shown at its own size or a little less: letters would be
+// unreadable if it were wider. On a wide page several are beside each other. A file has the width of a text.
+var (
+	onPage = size{340, 270}
+	inFile = size{520, 320}
 )
 
+// Margins around the axes. A legend of more than one line takes its room from above.
+const (
+	left, right = 56, 14
+	top, bottom = 58, 44
+	legendLine  = 18
+)
+
+// Letters have no width before they are shown; this is what they take on average, and a little more.
+const letter = 7.2
+
+func textWidth(text string) float64 { return letter * float64(utf8.RuneCountInString(text)) }
+
 // Style is what the charts of a page need, as CSS.
-const Style = `.chart{width:100%;height:auto;font:13px system-ui,sans-serif;--ink:#1c1f23;--faint:#6a7079;--grid:#e3e5e8;--c0:#1463c4;--c1:#c2410c;--c2:#15803d;--c3:#8b2fc9;--c4:#a16207;--c5:#0e7490}
+const Style = `.chart{display:block;width:100%;max-width:460px;margin:0 auto;height:auto;font:13px system-ui,sans-serif;--ink:#1c1f23;--faint:#6a7079;--grid:#e3e5e8;--c0:#1463c4;--c1:#c2410c;--c2:#15803d;--c3:#8b2fc9;--c4:#a16207;--c5:#0e7490}
 @media(prefers-color-scheme:dark){.chart{--ink:#e8eaed;--faint:#9aa0a8;--grid:#33373d;--c0:#6ea8fe;--c1:#fb923c;--c2:#4ade80;--c3:#d09bff;--c4:#fbbf24;--c5:#38d5ee}}
 .chart text{fill:var(--faint)}.chart .title{fill:var(--ink);font-weight:600;font-size:15px}.chart .grid{stroke:var(--grid);stroke-width:1}
 .chart .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.chart .dashed{stroke-dasharray:5 5;stroke-width:1.5}`
 
 // SVG draws the chart for a page that has Style.
-func (c *Chart) SVG() string { return c.draw("") }
+func (c *Chart) SVG() string { return c.draw(onPage, "") }
 
 // File draws the chart as a file of its own.
 func (c *Chart) File() []byte {
-	background := `svg{background:#fff}@media(prefers-color-scheme:dark){svg{background:#16181b}}`
-	return []byte(c.draw("<style>" + Style + background + "</style>"))
+	alone := `.chart{max-width:none}svg{background:#fff}@media(prefers-color-scheme:dark){svg{background:#16181b}}`
+	return []byte(c.draw(inFile, "<style>"+Style+alone+"</style>"))
 }
 
-func (c *Chart) draw(style string) string {
+func (c *Chart) draw(in size, style string) string {
+	var legend strings.Builder
+	lines := c.legend(&legend, in.width)
+	head, foot := top+legendLine*float64(lines-1), in.height-bottom
 	x, y := c.scale(&c.X, func(l *Line) []float64 { return l.X }), c.scale(&c.Y, (*Line).heights)
-	x.from, x.to, y.from, y.to = left, width-right, height-bottom, top
+	x.from, x.to, y.from, y.to = left, in.width-right, foot, head
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 %d %d" role="img" aria-label="%s">%s`,
-		width, height, html.EscapeString(c.describe()), style)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">%s`,
+		in.width, in.height, html.EscapeString(c.describe()), style)
 	fmt.Fprintf(&b, `<text class="title" x="%d" y="19">%s</text>`, 8, html.EscapeString(c.Title))
-	c.legend(&b)
+	b.WriteString(legend.String())
 	for _, t := range y.ticks {
 		at := y.at(t.Value)
-		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, left, at, width-right, left-7, at+4, html.EscapeString(t.Text))
+		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%.0f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, left, at, in.width-right, left-7, at+4, html.EscapeString(t.Text))
 	}
-	for _, t := range x.ticks {
+	texts := roomFor(x)
+	for i, t := range x.ticks {
 		at := x.at(t.Value)
-		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %dV%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`, at, height-bottom, height-bottom+5, at, height-bottom+18, html.EscapeString(t.Text))
+		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %.0fV%.0f"/>`, at, foot, foot+5)
+		if texts[i] {
+			fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, at, foot+18, html.EscapeString(t.Text))
+		}
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, width-right, height-8, html.EscapeString(c.X.Label))
+	fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" text-anchor="end">%s</text>`, in.width-right, in.height-8, html.EscapeString(c.X.Label))
 	for i := range c.Lines {
 		c.line(&b, &c.Lines[i], x, y)
 	}
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// roomFor says which of an axis's ticks have room for their text. The last one always has, as it tells how far the axis
+// goes; where two are too near to each other it is the one further back that has.
+func roomFor(x *scale) []bool {
+	has := make([]bool, len(x.ticks))
+	free := math.Inf(1) // where the text on the right begins
+	for i := len(x.ticks) - 1; i >= 0; i-- {
+		at, half := x.at(x.ticks[i].Value), textWidth(x.ticks[i].Text)/2
+		if has[i] = at+half+letter/2 <= free; has[i] {
+			free = at - half
+		}
+	}
+	return has
 }
 
 // describe says for those who can't see it what the chart shows.
@@ -111,19 +148,26 @@ func (c *Chart) describe() string {
 	return text
 }
 
-func (c *Chart) legend(b *strings.Builder) {
-	at := 8.0
+// legend writes what the height of a point means and which line is which, and returns how many lines of text that took.
+func (c *Chart) legend(b *strings.Builder, width float64) (lines int) {
+	const begin = 8
+	at, y := float64(begin), 41.0
 	if c.Y.Label != "" {
-		fmt.Fprintf(b, `<text x="%.0f" y="41">%s</text>`, at, html.EscapeString(c.Y.Label))
-		at += 7.4*float64(len([]rune(c.Y.Label))) + 14
+		fmt.Fprintf(b, `<text x="%.0f" y="%.0f">%s</text>`, at, y, html.EscapeString(c.Y.Label))
+		at += textWidth(c.Y.Label) + 14
 	}
+	lines = 1
 	if len(c.Lines) < 2 {
-		return
+		return lines
 	}
 	for _, l := range c.Lines {
-		fmt.Fprintf(b, `<path class="line%s" d="M%.0f 37h16" style="stroke:var(--c%d)"/><text x="%.0f" y="41">%s</text>`, dashed(l), at, l.Color%Colors, at+21, html.EscapeString(l.Name))
-		at += 21 + 7.2*float64(len([]rune(l.Name))) + 12
+		if at > begin && at+21+textWidth(l.Name) > width {
+			at, y, lines = begin, y+legendLine, lines+1
+		}
+		fmt.Fprintf(b, `<path class="line%s" d="M%.0f %.0fh16" style="stroke:var(--c%d)"/><text x="%.0f" y="%.0f">%s</text>`, dashed(l), at, y-4, l.Color%Colors, at+21, y, html.EscapeString(l.Name))
+		at += 21 + textWidth(l.Name) + 12
 	}
+	return lines
 }
 
 // heights returns all that has a place on the Y axis.

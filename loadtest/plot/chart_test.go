@@ -73,3 +73,40 @@ func TestAPointWithoutNeighboursIsDrawn(t *testing.T) {
 		t.Errorf("%d points are drawn as dots, want the first and the last", n)
 	}
 }
+
+// On a page, which may be a telephone's, texts below the axis leave each other room, and the legend goes on in a line below.
+func TestANarrowChartLeavesRoomForItsTexts(t *testing.T) {
+	ticks := []Tick{{0, "0"}, {0.3, "50"}}
+	text := "9"
+	for n := 1; n <= 9; n++ {
+		ticks = append(ticks, Tick{float64(n), "99." + text})
+		text += "9"
+	}
+	c := &Chart{X: Axis{Ticks: ticks}, Y: Axis{Label: "1/s"}}
+	for _, name := range []string{"failed", "refused", "late", "not sent", "a name of some length"} {
+		c.Lines = append(c.Lines, Line{Name: name, X: []float64{0, 9}, Y: []float64{1, 2}})
+	}
+	x := c.scale(&c.X, func(l *Line) []float64 { return l.X })
+	x.from, x.to = left, onPage.width-right
+	end, shown := math.Inf(-1), 0
+	for i, has := range roomFor(x) {
+		if !has {
+			continue
+		}
+		at, half := x.at(ticks[i].Value), textWidth(ticks[i].Text)/2
+		if at-half < end {
+			t.Errorf("%s begins at %.0f, where another ends at %.0f", ticks[i].Text, at-half, end)
+		}
+		end, shown = at+half, shown+1
+	}
+	if shown < 3 || !roomFor(x)[len(ticks)-1] {
+		t.Errorf("%d texts are shown, want some, and the last", shown)
+	}
+	drawn := c.SVG()
+	if !strings.Contains(drawn, `viewBox="0 0 340 270"`) || !strings.Contains(drawn, `y="59">not sent`) && !strings.Contains(drawn, `y="59">a name`) {
+		t.Errorf("the legend has no second line: %s", drawn)
+	}
+	if file := string(c.File()); !strings.Contains(file, `viewBox="0 0 520 320"`) {
+		t.Errorf("a file of its own is as narrow: %s", file)
+	}
+}
