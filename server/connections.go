@@ -25,6 +25,7 @@ type connections struct {
 	idle       time.Duration
 	request    time.Duration // how long a request may take to arrive
 	refused    func()
+	closing    sync.Once
 	aside      atomic.Int64 // connections that linger without being counted in open
 
 	// mu guards what follows. It is a leaf, taken once when a connection opens and once when it closes.
@@ -209,6 +210,12 @@ func (cs *connections) remove(c *connection) {
 
 // NetConn returns the connection below, as tls.Conn does.
 func (c *connection) NetConn() net.Conn { return c.Conn }
+
+// Close implements net.Listener. It may be called more than once.
+func (cs *connections) Close() (err error) {
+	cs.closing.Do(func() { err = cs.Listener.Close() })
+	return err
+}
 
 // closeAll closes every connection, whatever is under way on it.
 func (cs *connections) closeAll() error {

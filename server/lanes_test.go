@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"onhand/engine"
+	"onhand/engine/enginetest"
 	"onhand/server"
 )
 
@@ -347,4 +350,41 @@ func TestAStopThatTakesTooLongCutsOffWhatIsUnderWay(t *testing.T) {
 		t.Error("the import that was cut off has an answer")
 	}
 	r.db.Restart() // and nothing is amiss in what it leaves
+}
+
+// TestAStopMayComeBeforeTheServerServes, or just as it begins: it does not begin to serve then.
+func TestAStopMayComeBeforeTheServerServes(t *testing.T) {
+	db := enginetest.Open(t, engine.Options{})
+	for i := range 200 {
+		s, err := server.New(db.Engine, server.NewMetrics("test"), server.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		stop := func() {
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if i%4 == 0 {
+			stop()
+		}
+		go func() { served <- s.Serve(ln) }()
+		for range i % 50 * 20 {
+			runtime.Gosched()
+		}
+		stop()
+		select {
+		case err := <-served:
+			if err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("it serves though it was stopped")
+		}
+	}
 }

@@ -40,9 +40,10 @@ type Server struct {
 	// serving counts the connections that are served, and streaming the goroutines that write streamed answers.
 	serving, streaming atomic.Int64
 
-	// mu guards listeners.
+	// mu guards what follows.
 	mu        sync.Mutex
 	listeners []*connections
+	stopped   bool // no further listener is served
 }
 
 // New returns a server for an engine. m must be those that the engine's Observer came from.
@@ -104,6 +105,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	bounded := newConnections(ln, &s.options, s.metrics.refusedConnection)
 	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return ln.Close()
+	}
 	s.listeners = append(s.listeners, bounded)
 	s.mu.Unlock()
 	return s.http.Serve(bounded)
@@ -115,6 +120,12 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	s.cancel()
+	s.mu.Lock()
+	s.stopped = true
+	for _, l := range s.listeners {
+		_ = l.Close() // fasthttp closes those that it knows; a Serve that has just begun it does not know yet
+	}
+	s.mu.Unlock()
 	err := errors.Join(s.http.ShutdownWithContext(ctx), s.awaitIdle(ctx))
 	if s.hooks != nil {
 		err = errors.Join(err, s.hooks.Close())
