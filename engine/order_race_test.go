@@ -222,7 +222,7 @@ func TestOneKeyMovesOnce(t *testing.T) {
 	s.stock("lamp", "lyon", 5, 2)
 	moves := []engine.MoveRequest{
 		{Move: engine.MoveAccept}, {Move: engine.MovePick}, {Move: engine.MoveShort, Lines: []engine.OrderQuantity{{SKU: "bulb", Quantity: 1}}},
-		{Move: engine.MoveReady}, {Move: engine.MoveExtend}, {Move: engine.MoveCancel, Lines: []engine.OrderQuantity{{SKU: "bulb", Quantity: 1}}},
+		{Move: engine.MoveReady}, {Move: engine.MoveExtend, ExpiresIn: 100 * time.Hour}, {Move: engine.MoveCancel, Lines: []engine.OrderQuantity{{SKU: "bulb", Quantity: 1}}},
 		{Move: engine.MoveCollect, Code: o.Code}, {Move: engine.MoveReturn, Lines: []engine.OrderQuantity{{SKU: "lamp", Quantity: 1}}}, {Move: engine.MoveRefund},
 	}
 	for i := range moves {

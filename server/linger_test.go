@@ -45,8 +45,13 @@ func TestWhoeverNeverStopsSendingIsCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		open := func() int {
+			cs.mu.Lock()
+			defer cs.mu.Unlock()
+			return len(cs.open)
+		}
 		<-s.halfClosed
-		if len(cs.open) != 1 {
+		if open() != 1 {
 			t.Error("it no longer counts while it lingers")
 		}
 		<-s.closed
@@ -54,7 +59,7 @@ func TestWhoeverNeverStopsSendingIsCutOff(t *testing.T) {
 			t.Errorf("it was closed after %v, want %v", took, lingerTimeout)
 		}
 		synctest.Wait()
-		if len(cs.open) != 0 {
+		if open() != 0 {
 			t.Error("it still counts")
 		}
 	})
