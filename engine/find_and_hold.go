@@ -54,7 +54,7 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 	e.eachNear(&r.Find.Near, &filter,
 		func() { passed = passed[:0] },
 		func(p *place, _ hours.Status, _ Distance) bool {
-			if r.order != nil && (r.order.lacking(p) != nil || r.order.needsCompartment(p)) {
+			if r.order != nil && (r.order.lacking(p).any() || r.order.needsCompartment(p)) {
 				return true // like what does not pass the filter
 			}
 			missing := e.firstShort(c, p.ID)

@@ -152,7 +152,7 @@ func (w *orderWork) placeWithAll() (found *place) {
 	}
 	needs := neededOf(w.o)
 	w.eachNearby(func(p *place) bool {
-		if LocationKind(p.Kind) == Warehouse || p.lacking(needs) != nil || !p.handsOver(Handover(w.o.Handover)) {
+		if LocationKind(p.Kind) == Warehouse || p.lacking(needs).any() || !p.handsOver(Handover(w.o.Handover)) {
 			return true
 		}
 		for i := range w.o.Lines {

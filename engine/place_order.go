@@ -285,7 +285,7 @@ func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, id ID, now int64) 
 	if r.IDRequired || p.idRequired {
 		o.Flags |= record.IDRequired
 	}
-	if need := r.lacking(p); need != nil {
+	if need := r.lacking(p); need.any() {
 		return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
 	}
 	if r.needsCompartment(p) {
@@ -333,25 +333,25 @@ func (r *PlaceOrderRequest) handoverAt(p *place) Handover {
 	return AtCounter
 }
 
-// lacking returns a service that the order needs and a location does not have that says which it has, or nil.
-func (r *PlaceOrderRequest) lacking(p *place) *neededService {
+// lacking returns a service that the order needs and a location does not have that says which it has, or none.
+func (r *PlaceOrderRequest) lacking(p *place) neededService {
 	if r.Fulfilment == ShipHome {
-		return nil
+		return neededService{}
 	}
 	return p.lacking(neededServices(r.handoverAt(p), r.Channel, r.Payment))
 }
 
-// lacking returns a service of those needed that a location does not have that says which it has, or nil.
-func (p *place) lacking(needed [maxNeeded]neededService) *neededService {
+// lacking returns a service of those needed that a location does not have that says which it has, or none.
+func (p *place) lacking(needed [maxNeeded]neededService) neededService {
 	if p.traits>>kindBits == 0 {
-		return nil
+		return neededService{}
 	}
-	for i := range needed {
-		if n := &needed[i]; n.service != 0 && p.traits&(1<<(kindBits+n.service)) == 0 {
+	for _, n := range needed {
+		if n.any() && p.traits&(1<<(kindBits+n.service)) == 0 {
 			return n
 		}
 	}
-	return nil
+	return neededService{}
 }
 
 // needsCompartment reports whether a location would put the order into one of its compartments, and the request names no size.
@@ -363,6 +363,9 @@ type neededService struct {
 	service      Service // 0 = none, as no order needs in_store
 	field, value string
 }
+
+// any reports whether it is one, and not none.
+func (n neededService) any() bool { return n.service != 0 }
 
 // maxNeeded is how many services an order needs at most.
 const maxNeeded = 3
