@@ -16,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
+	"onhand/server/lines"
 )
 
 // rowReader reads the rows of a stock file.
@@ -46,7 +47,7 @@ const lineBytesMax = 64 << 10
 // A row is a line. RFC 4180 lets values in quotes hold line breaks, but no value of a stock file can: so a quote that is
 // left open spoils its own row, not those that follow.
 type csvReader struct {
-	in      lineReader
+	in      lines.Reader
 	comma   byte
 	columns []string
 	values  []string
@@ -59,8 +60,8 @@ var (
 )
 
 func newCSVReader(in *bufio.Reader) (*csvReader, error) {
-	r := &csvReader{in: lineReader{in: in}}
-	head, tooLong, err := r.in.next()
+	r := &csvReader{in: textOf(in)}
+	head, tooLong, err := r.in.Next()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, invalidField("body", "empty", "a header line such as sku,location,on_hand")
@@ -104,8 +105,8 @@ func delimiterOf(head []byte) byte {
 
 func (r *csvReader) next(row *stockRow) (line int, err error) {
 	row.reset()
-	text, tooLong, err := r.in.next()
-	line = r.in.line
+	text, tooLong, err := r.in.Next()
+	line = r.in.Line
 	switch {
 	case err != nil:
 		return line, err
@@ -219,7 +220,7 @@ func (r *stockRow) set(name, text string) {
 }
 
 // jsonReader reads rows of newline-delimited JSON objects.
-type jsonReader struct{ in lineReader }
+type jsonReader struct{ in lines.Reader }
 
 type jsonRow struct {
 	SKU         string `json:"sku"`
@@ -235,8 +236,8 @@ type jsonRow struct {
 
 func (r *jsonReader) next(row *stockRow) (line int, err error) {
 	row.reset()
-	text, tooLong, err := r.in.next()
-	line = r.in.line
+	text, tooLong, err := r.in.Next()
+	line = r.in.Line
 	switch {
 	case err != nil:
 		return line, err
@@ -254,44 +255,7 @@ func (r *jsonReader) next(row *stockRow) (line int, err error) {
 	return line, nil
 }
 
-// lineReader reads lines that are not too long.
-type lineReader struct {
-	in   *bufio.Reader
-	line int // number of the last line read, from 1
-	text []byte
-}
-
-// next returns the next line that is not blank, without its end. Of one that is too long it passes over the whole. Where
-// reading fails, the line so far is not returned: it could end anywhere.
-func (r *lineReader) next() (text []byte, tooLong bool, err error) {
-	for {
-		text, tooLong, err = r.read()
-		if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0 && !tooLong) {
-			return nil, false, err
-		}
-		r.line++
-		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\r'})
-		if tooLong || len(bytes.TrimSpace(text)) > 0 {
-			return text, tooLong, nil
-		}
-	}
-}
-
-func (r *lineReader) read() (text []byte, tooLong bool, err error) {
-	r.text = r.text[:0]
-	for {
-		part, err := r.in.ReadSlice('\n')
-		if !tooLong {
-			r.text = append(r.text, part...)
-		}
-		if tooLong = tooLong || len(r.text) > lineBytesMax; tooLong {
-			r.text = r.text[:0]
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return r.text, tooLong, err
-		}
-	}
-}
+func textOf(in *bufio.Reader) lines.Reader { return lines.Reader{In: in, Max: lineBytesMax} }
 
 // unpack returns a reader of what was compressed, as its first bytes say, with a byte order mark passed over. It fails
 // where there are more than most bytes, however few they were before.
@@ -318,9 +282,7 @@ func unpack(in io.Reader, most int64) (*bufio.Reader, io.Closer, error) {
 		plain, closer = z, z.IOReadCloser()
 	}
 	out := bufio.NewReaderSize(&cappedReader{plain, most, tooLargeFile("after decompression", most)}, 64<<10)
-	if mark, _ := out.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		_, _ = out.Discard(3)
-	}
+	lines.SkipMark(out)
 	return out, closer, nil
 }
 

@@ -123,7 +123,7 @@ func TestALineThatReadingBreaksOffInIsNoRow(t *testing.T) {
 	broken := errors.New("broken")
 	for name, read := range map[string]func(in *bufio.Reader) (rowReader, error){
 		"sku,location,on_hand\nA,L,1\nB,L,12": func(in *bufio.Reader) (rowReader, error) { return newCSVReader(in) },
-		`{"sku":"A"}` + "\n" + `{"sku":"B"}`:  func(in *bufio.Reader) (rowReader, error) { return &jsonReader{lineReader{in: in}}, nil },
+		`{"sku":"A"}` + "\n" + `{"sku":"B"}`:  func(in *bufio.Reader) (rowReader, error) { return &jsonReader{textOf(in)}, nil },
 	} {
 		in, err := read(bufio.NewReader(&brokenReader{strings.NewReader(name), broken}))
 		if err != nil {
@@ -179,7 +179,7 @@ func FuzzNDJSONRows(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		in := &jsonReader{lineReader{in: bufio.NewReaderSize(bytes.NewReader(file), 16)}}
+		in := &jsonReader{textOf(bufio.NewReaderSize(bytes.NewReader(file), 16))}
 		lines, rows := allRows(t, in)
 		written := 0
 		for line := range bytes.SplitSeq(file, []byte{'\n'}) {
@@ -200,7 +200,7 @@ func FuzzNDJSONRows(f *testing.F) {
 				t.Fatalf("line %d: %v", lines[i], err)
 			}
 			var again stockRow
-			if _, err := (&jsonReader{lineReader{in: bufio.NewReader(bytes.NewReader(text))}}).next(&again); err != nil || again.Err != nil {
+			if _, err := (&jsonReader{textOf(bufio.NewReader(bytes.NewReader(text)))}).next(&again); err != nil || again.Err != nil {
 				t.Fatalf("%s: %v, %v", text, err, again.Err)
 			}
 			if again.SKU != row.SKU || again.Location != row.Location || !same(again.OnHand, row.OnHand) ||

@@ -75,7 +75,7 @@ func newRowReader(in *bufio.Reader, format string) (rowReader, error) {
 		}
 	}
 	if format == "ndjson" {
-		return &jsonReader{lineReader{in: in}}, nil
+		return &jsonReader{textOf(in)}, nil
 	}
 	return newCSVReader(in)
 }

@@ -27,7 +27,8 @@ var arrows = []arrow{
 	{"engine", []string{"engine/internal", "engine/hours"}},
 	{"server/webhook", []string{"engine"}},
 	{"server/track", nil}, // it knows of no stock
-	{"server", []string{"engine", "server/webhook", "server/track"}},
+	{"server/lines", nil},
+	{"server", []string{"engine", "server/webhook", "server/track", "server/lines"}},
 	{"bench", []string{"engine", "loadtest"}},
 	{"loadtest", []string{"loadtest"}}, // it knows a server by its HTTP only
 	{"cmd", []string{"cmd", "bench", "loadtest", "server", "engine"}},

@@ -20,9 +20,9 @@ import (
 // be in the syntax of OpenStreetMap.
 func readNDJSON(in io.Reader) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		lines := newLineReader(in)
+		rows := newLineReader(in)
 		for {
-			text, err := lines.next()
+			text, err := rows.next()
 			switch {
 			case errors.Is(err, io.EOF):
 				return
@@ -30,7 +30,7 @@ func readNDJSON(in io.Reader) iter.Seq[Row] {
 				yield(Row{Err: err})
 				return
 			}
-			row := Row{Line: lines.number, Err: err}
+			row := Row{Line: rows.Line, Err: err}
 			if row.Err == nil {
 				text = bytes.TrimPrefix(text, []byte("\ufeff")) // files put together have one at each seam
 				row.Err = tellJSON(json.Unmarshal(text, &row.Location, json.RejectUnknownMembers(true), lenient))

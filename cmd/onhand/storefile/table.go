@@ -62,7 +62,7 @@ func (t *table) rows() iter.Seq2[Row, map[string]string] {
 				yield(Row{Err: err}, nil)
 				return
 			}
-			row := Row{Line: t.lines.number, Err: err}
+			row := Row{Line: t.lines.Line, Err: err}
 			var cells map[string]string
 			if row.Err == nil {
 				cells, row.Err = t.cells(text)
