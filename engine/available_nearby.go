@@ -28,8 +28,8 @@ func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, 
 	}
 	basis := e.lastPlace.Load()
 	found = make([]NearbyCell, 0, min(limit, 100))
-	e.eachStocked(s, &near, &filter, limit, func() { found, next = found[:0], NearCursor{} },
-		func(p *place, status hours.Status, distance Distance) bool {
+	e.eachStocked(s, nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:0], NearCursor{} },
+		func(p *place, status *hours.Status, distance Distance) bool {
 			view, stocked := e.stock.View(s, p.ID)
 			basis = max(basis, view.Sequence)
 			if !stocked || view.Available() < minimum || !after.before(distance, e.locations.Name(p.ID)) {
@@ -40,20 +40,19 @@ func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, 
 				next = NearCursor{last.Distance, last.Location}
 				return false
 			}
-			found = append(found, NearbyCell{e.cellFrom(s, p.ID, &view), status, distance})
+			found = append(found, NearbyCell{e.cellFrom(s, p.ID, &view), *status, distance})
 			return true
 		})
 	return found, next, e.settle(basis)
 }
 
-// eachStocked is eachNear, which may leave out locations that do not stock a SKU. limit is how many of the others are
-// wanted, about.
+// eachStocked is eachNear, which may leave out locations that do not stock a SKU.
 //
 // Where few locations stock it, they are looked up and sorted; where many do, the nearest are soon found among all.
-func (e *Engine) eachStocked(sku uint32, near *Near, filter *LocationFilter, limit int, begin func(), visit func(p *place, status hours.Status, distance Distance) bool) {
+func (e *Engine) eachStocked(sku uint32, q nearSearch, begin func(), visit func(p *place, status *hours.Status, distance Distance) bool) {
 	stocked, all := e.stock.SlotsOf(sku), int(e.nearby.size.Load())
-	if stocked > 64 && stocked*stocked/max(limit, 1) > all {
-		e.eachNear(near, filter, begin, visit)
+	if stocked > 64 && stocked*stocked/max(q.expected, 1) > all {
+		e.eachNear(q, begin, visit)
 		return
 	}
 	type candidate struct {
@@ -61,10 +60,10 @@ func (e *Engine) eachStocked(sku uint32, near *Near, filter *LocationFilter, lim
 		distance Distance
 	}
 	var candidates []candidate
-	from, within := nearest.VectorOf(near.Latitude, near.Longitude), near.within()
+	from, within := nearest.VectorOf(q.near.Latitude, q.near.Longitude), q.near.within()
 	e.stock.ScanRaw(sku, func(location uint32, _ stock.Cell) bool {
-		if p := e.locationOf(location); p != nil && p.located && filter.matches(p) {
-			if d := from.Distance(&p.point.Vector); d <= within {
+		if p := e.locationOf(location); p != nil && p.located && q.filter.matches(p) {
+			if d := from.Distance(&p.point.Vector); d >= q.least && d <= within {
 				candidates = append(candidates, candidate{p, d})
 			}
 		}
@@ -75,16 +74,16 @@ func (e *Engine) eachStocked(sku uint32, near *Near, filter *LocationFilter, lim
 	})
 	begin()
 	now := e.Now()
-	at := filter.At
+	at := q.filter.At
 	if at.IsZero() {
 		at = now
 	}
 	for _, c := range candidates {
 		status := c.hoursAt(at, now)
-		if filter.Open && status.State != hours.Open {
+		if q.filter.Open && status.State != hours.Open {
 			continue
 		}
-		if !visit(c.place, status, c.distance) {
+		if !visit(c.place, &status, c.distance) {
 			return
 		}
 	}

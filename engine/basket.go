@@ -222,7 +222,7 @@ func (b *basket) class(lines uint32, limit, n int) []candidate {
 	defer func() { b.best = best }()
 	if int(lines) == len(b.lines) && n > 8*limit {
 		// All have the same, so the nearest are the best, and soon found.
-		e.eachNear(&b.in.Near, &b.in.Filter, func() { best = best[:0] }, func(p *place, _ hours.Status, distance Distance) bool {
+		e.eachNear(nearSearch{near: &b.in.Near, filter: &b.in.Filter, expected: 8 * limit}, func() { best = best[:0] }, func(p *place, _ *hours.Status, distance Distance) bool {
 			if b.tally.Of(p.ID).Lines == lines && !p.Blocked {
 				best = append(best, candidate{p, distance, 0})
 			}
@@ -259,7 +259,7 @@ func (b *basket) class(lines uint32, limit, n int) []candidate {
 func (b *basket) supplied(limit int) (out []BasketLocation) {
 	const looks = 200 // farther than that nobody goes to collect
 	looked := 0
-	b.e.eachNear(&b.in.Near, &b.in.Filter, func() { out, looked = nil, 0 }, func(p *place, _ hours.Status, distance Distance) bool {
+	b.e.eachNear(nearSearch{near: &b.in.Near, filter: &b.in.Filter, expected: looks}, func() { out, looked = nil, 0 }, func(p *place, _ *hours.Status, distance Distance) bool {
 		looked++
 		if b.tally.Of(p.ID).Units == 0 && len(p.suppliers) > 0 && !p.Blocked {
 			if l, ok := b.locationOf(&candidate{p, distance, 0}); ok && len(l.Options) > 0 {
@@ -376,7 +376,7 @@ func (b *basket) missingEverywhere() (out []BasketMissing) {
 	e := b.e
 	within := b.in.Near.within()
 	none := NoLocation
-	e.eachNear(&b.in.Near, &b.in.Filter, func() {}, func(*place, hours.Status, Distance) bool {
+	e.eachNear(nearSearch{near: &b.in.Near, filter: &b.in.Filter, expected: 1}, func() {}, func(*place, *hours.Status, Distance) bool {
 		none = NotStocked
 		return false
 	})

@@ -24,7 +24,7 @@ func (f *FindLocation) describe(p *fingerprint) {
 	p.number(int64(math.Float64bits(f.Near.Latitude)))
 	p.number(int64(math.Float64bits(f.Near.Longitude)))
 	p.number(int64(math.Float64bits(f.Near.Radius)))
-	p.number(int64(traitsOf(f.Filter.Kind, f.Filter.Services)))
+	p.number(int64(f.Filter.Kind) | int64(servicesTraits(f.Filter.Services))<<3)
 	p.time(f.Filter.At)
 	p.bool(f.Filter.Open)
 }
@@ -51,9 +51,9 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 	filter.pickup = filter.Kind == 0
 	var passed []record.Refusal
 	held := false
-	e.eachNear(&r.Find.Near, &filter,
+	e.eachNear(nearSearch{near: &r.Find.Near, filter: &filter, expected: 8},
 		func() { passed = passed[:0] },
-		func(p *place, _ hours.Status, _ Distance) bool {
+		func(p *place, _ *hours.Status, _ Distance) bool {
 			if r.order != nil && (r.order.lacking(p).any() || r.order.needsCompartment(p)) {
 				return true // like what does not pass the filter
 			}

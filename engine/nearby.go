@@ -159,21 +159,18 @@ type locationSearch struct {
 	engine  *Engine
 	open    bool
 	at, now time.Time
+	status  hours.Status // of the location that was yielded last
 	latest  uint64
 	last    uint32
 	outrun  bool // a location was moved so often meanwhile that it is not known any more where it was at the beginning
-	wanted  uint32
-	pickup  bool
-	passed  func(traits uint32) bool
+	found   []nearest.Found
+	ahead   [lookAhead]*place // of the first of found
+	fetched int               // how many of ahead are there still
 	less    func(a, b uint32) bool
 }
 
 var locationSearches = sync.Pool{New: func() any {
 	s := new(locationSearch)
-	s.passed = func(traits uint32) bool {
-		kind := s.wanted & kindMask
-		return (kind == 0 || traits&kindMask == kind) && !(s.pickup && traits&kindMask == uint32(Warehouse)) && s.wanted&^kindMask&^traits == 0
-	}
 	s.less = func(a, b uint32) bool { return s.engine.locations.Name(a) < s.engine.locations.Name(b) }
 	return s
 }}
@@ -182,26 +179,29 @@ var locationSearches = sync.Pool{New: func() any {
 // times while it went on, which takes microseconds.
 const searchTries = 50
 
+// nearSearch is what is asked of eachNear.
+type nearSearch struct {
+	near     *Near
+	filter   *LocationFilter
+	expected int      // about how many will be visited
+	least    Distance // no nearer ones
+}
+
 // eachNear calls visit with the locations asked for, from the nearest on, until it answers false. Before each try it calls
 // begin, which forgets what an earlier one has found.
-func (e *Engine) eachNear(near *Near, filter *LocationFilter, begin func(), visit func(p *place, status hours.Status, distance Distance) bool) {
+func (e *Engine) eachNear(q nearSearch, begin func(), visit func(p *place, status *hours.Status, distance Distance) bool) {
 	s := locationSearches.Get().(*locationSearch)
 	defer func() {
 		s.End()
-		s.engine = nil
+		s.engine, s.found, s.ahead = nil, nil, [lookAhead]*place{}
 		locationSearches.Put(s)
 	}()
-	s.engine, s.open, s.now = e, filter.Open, e.Now()
-	s.at = filter.At
+	s.engine, s.open, s.now = e, q.filter.Open, e.Now()
+	s.at = q.filter.At
 	if s.at.IsZero() {
 		s.at = s.now
 	}
-	s.wanted, s.pickup = traitsOf(filter.Kind, filter.Services), filter.pickup
-	passed := s.passed
-	if s.wanted == 0 && !s.pickup {
-		passed = nil
-	}
-	from := nearest.VectorOf(near.Latitude, near.Longitude)
+	from, wanted := nearest.VectorOf(q.near.Latitude, q.near.Longitude), q.filter.traits()
 	for try := 1; ; try++ {
 		begin()
 		state := e.nearby.now.Load()
@@ -210,11 +210,12 @@ func (e *Engine) eachNear(near *Near, filter *LocationFilter, begin func(), visi
 		}
 		// In this order: a tree that has a point, and not the one before, was built when that was published.
 		s.outrun, s.last, s.latest = false, 0, min(state.latest, e.nearby.published.Load())
-		s.Begin(state.tree, state.beside, from, near.within(), passed, s.less)
+		s.Begin(state.tree, state.beside, from, q.least, q.near.within(), wanted, q.expected, s.less)
+		s.found, s.fetched = nil, 0
 		again := false
 		for more := true; more && !again; {
-			p, status, distance := s.next()
-			more = p != nil && visit(p, status, distance)
+			p, distance := s.next()
+			more = p != nil && visit(p, &s.status, distance)
 			again = s.outrun && try < searchTries
 		}
 		if !again {
@@ -223,14 +224,14 @@ func (e *Engine) eachNear(near *Near, filter *LocationFilter, begin func(), visi
 	}
 }
 
-// next returns the next location, whether it is open, and how far it is; nil at the end.
-func (s *locationSearch) next() (*place, hours.Status, Distance) {
+// next returns the next location and how far it is, nil at the end, and sets status.
+func (s *locationSearch) next() (*place, Distance) {
 	for {
-		found, ok := s.Next()
-		if !ok {
-			return nil, hours.Status{}, 0
+		if s.fetched == 0 && !s.fetch() {
+			return nil, 0
 		}
-		p := s.engine.locationOf(found.ID)
+		found, p := s.found[0], s.ahead[lookAhead-s.fetched]
+		s.found, s.fetched = s.found[1:], s.fetched-1
 		for p != nil && p.located && p.point.Version > s.latest {
 			if p = p.moved.Load(); p == nil {
 				s.outrun = true
@@ -244,12 +245,40 @@ func (s *locationSearch) next() (*place, hours.Status, Distance) {
 			continue
 		}
 		s.last = found.ID
-		status := p.hoursAt(s.at, s.now)
-		if s.open && status.State != hours.Open {
+		if p.calendar == nil {
+			s.status = hours.Status{}
+		} else {
+			s.status = p.hoursAt(s.at, s.now)
+		}
+		if s.open && s.status.State != hours.Open {
 			continue
 		}
-		return p, status, found.Distance
+		return p, found.Distance
 	}
+}
+
+// lookAhead is how many locations are looked up together. Among a million each is several places in memory that are in no
+// cache; those of one location are waited for while those of the others are.
+const lookAhead = 16
+
+// fetch looks up the next locations. It answers false at the end.
+func (s *locationSearch) fetch() bool {
+	if len(s.found) == 0 {
+		if s.found = s.Batch(); len(s.found) == 0 {
+			return false
+		}
+	}
+	n := min(lookAhead, len(s.found))
+	ahead := s.ahead[lookAhead-n:]
+	for i := range ahead {
+		ahead[i] = s.engine.locationOf(s.found[i].ID)
+		s.engine.locations.Prefetch(s.found[i].ID)
+	}
+	for _, p := range ahead {
+		p.prefetch()
+	}
+	s.fetched = n
+	return true
 }
 
 func (n *Near) within() Distance {
@@ -281,16 +310,21 @@ func (f *LocationFilter) check() error {
 	return nil
 }
 
+// traits returns what locations have to have, but for their hours.
+func (f *LocationFilter) traits() nearest.Wanted {
+	w := nearest.Wanted{All: servicesTraits(f.Services)}
+	if f.Kind != 0 {
+		w.All |= kindTrait(f.Kind)
+	}
+	if f.pickup {
+		w.None |= kindTrait(Warehouse)
+	}
+	return w
+}
+
 // matches reports whether a location is asked for, but for its hours.
 func (f *LocationFilter) matches(p *place) bool {
-	if f.Kind == 0 && LocationKind(p.Kind) == Transit {
-		return false
-	}
-	if f.Kind != 0 && LocationKind(p.Kind) != f.Kind || f.pickup && LocationKind(p.Kind) == Warehouse {
-		return false
-	}
-	wanted := traitsOf(0, f.Services)
-	return p.traits&wanted == wanted
+	return !(f.Kind == 0 && LocationKind(p.Kind) == Transit) && f.traits().Has(p.traits)
 }
 
 // NearCursor is how far a listing of the nearest has come: everything up to a location at a distance. The zero NearCursor
@@ -312,7 +346,7 @@ func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCurso
 	}
 	basis := e.lastPlace.Load()
 	found = make([]FoundLocation, 0, min(limit, 100))
-	e.eachNear(&near, &filter, func() { found, next = found[:0], NearCursor{} }, func(p *place, status hours.Status, distance Distance) bool {
+	e.eachNear(nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:0], NearCursor{} }, func(p *place, status *hours.Status, distance Distance) bool {
 		basis = max(basis, p.sequence)
 		if !after.before(distance, e.locations.Name(p.ID)) {
 			return true
@@ -322,7 +356,7 @@ func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCurso
 			next = NearCursor{last.Distance, last.ID}
 			return false
 		}
-		found = append(found, FoundLocation{e.locationFrom(&p.Location, p.sequence), status, distance})
+		found = append(found, FoundLocation{e.locationFrom(&p.Location, p.sequence), *status, distance})
 		return true
 	})
 	return found, next, e.settle(basis)

@@ -136,7 +136,7 @@ func (w *orderWork) eachNearby(f func(p *place) bool) {
 	}
 	near := Near{Position: *d.Position}
 	n, again := 0, false
-	w.e.eachNear(&near, &LocationFilter{}, func() { again = n > 0 }, func(p *place, _ hours.Status, _ Distance) bool {
+	w.e.eachNear(nearSearch{near: &near, filter: &LocationFilter{}, expected: 8}, func() { again = n > 0 }, func(p *place, _ *hours.Status, _ Distance) bool {
 		if n++; again || n > nearbyMax {
 			return false
 		}

@@ -3,9 +3,11 @@ package engine
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"onhand/engine/hours"
 	"onhand/engine/internal/nearest"
+	"onhand/engine/internal/prefetch"
 	"onhand/engine/internal/record"
 )
 
@@ -20,7 +22,15 @@ type place struct {
 	located bool
 	traits  uint32
 
-	calendar    *hours.Calendar // nil = its hours are not known
+	calendar *hours.Calendar // nil = its hours are not known
+	// status is what calendar says of a time about now, found by whoever asked last.
+	status atomic.Pointer[knownStatus]
+	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
+	// are kept: whoever needs an older one begins anew.
+	moved atomic.Pointer[place]
+
+	// So far what every search looks at: two cache lines, or three.
+
 	preparation time.Duration
 	defaultHold time.Duration // 0 = none of its own
 	suppliers   []Supplier
@@ -30,13 +40,6 @@ type place struct {
 	slots        *PickupSlots  // nil = none
 	compartments []Compartment // the smallest first
 	orderTimes   OrderTimes
-
-	// moved is the location as it was before its point changed, for searches that began before that. Only the last movesKept
-	// are kept: whoever needs an older one begins anew.
-	moved atomic.Pointer[place]
-
-	// status is what calendar says of a time about now, found by whoever asked last.
-	status atomic.Pointer[knownStatus]
 }
 
 // movesKept is how many places a location was at before are kept for searches under way.
@@ -91,20 +94,36 @@ func newPlace(r *record.Location, sequence uint64, before *place) (*place, error
 	return p, err
 }
 
-// traitsOf are the bits by which searches leave locations out without looking them up: three of the kind, then one for
-// each service.
+// traitsOf are the bits by which searches leave locations out without looking them up: one for each service, and one for the
+// kind.
 func traitsOf(kind LocationKind, services []Service) uint32 {
-	traits := uint32(kind)
+	return kindTrait(kind) | servicesTraits(services)
+}
+
+func kindTrait(kind LocationKind) uint32 { return 1 << (uint8(serviceEnd) + uint8(kind)) }
+
+func servicesTraits(services []Service) (traits uint32) {
 	for _, s := range services {
-		traits |= 1 << (kindBits + s)
+		traits |= 1 << s
 	}
 	return traits
 }
 
-const (
-	kindBits = 3
-	kindMask = 1<<kindBits - 1
-)
+// tellsServices reports whether a location says which services it has.
+func (p *place) tellsServices() bool { return p.traits&(1<<serviceEnd-1) != 0 }
+
+// has reports whether a location says that it has a service.
+func (p *place) has(s Service) bool { return p.traits&(1<<s) != 0 }
+
+// prefetch asks for what a search looks at, which is the beginning of a place: see there.
+func (p *place) prefetch() {
+	if p == nil {
+		return
+	}
+	prefetch.Line(unsafe.Pointer(p))
+	prefetch.Line(unsafe.Add(unsafe.Pointer(p), 64))
+	prefetch.Line(unsafe.Add(unsafe.Pointer(p), 128))
+}
 
 // hoursAt returns whether the location is open at an instant. What it finds for times about now is remembered until it
 // changes, as nearly all questions are about now.

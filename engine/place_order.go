@@ -343,11 +343,11 @@ func (r *PlaceOrderRequest) lacking(p *place) neededService {
 
 // lacking returns a service of those needed that a location does not have that says which it has, or none.
 func (p *place) lacking(needed [maxNeeded]neededService) neededService {
-	if p.traits>>kindBits == 0 {
+	if !p.tellsServices() {
 		return neededService{}
 	}
 	for _, n := range needed {
-		if n.any() && p.traits&(1<<(kindBits+n.service)) == 0 {
+		if n.any() && !p.has(n.service) {
 			return n
 		}
 	}
@@ -404,7 +404,7 @@ func (p *place) handsOver(h Handover) bool {
 	if h != AtLocker {
 		return true
 	}
-	return len(p.compartments) == 0 && (LocationKind(p.Kind) == Locker || p.traits&(1<<(kindBits+ServiceLocker)) != 0)
+	return len(p.compartments) == 0 && (LocationKind(p.Kind) == Locker || p.has(ServiceLocker))
 }
 
 // Pickup codes are short enough to be read out, and one of a billion; whoever tries them is slowed down (CodeError).

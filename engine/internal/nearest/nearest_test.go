@@ -45,11 +45,11 @@ func less(a, b uint32) bool { return name(a) < name(b) }
 // all returns everything that a search yields.
 func all(s *Search) (found []Found) {
 	for {
-		f, ok := s.Next()
-		if !ok {
+		batch := s.Batch()
+		if len(batch) == 0 {
 			return found
 		}
-		found = append(found, f)
+		found = append(found, batch...)
 	}
 }
 
@@ -58,7 +58,8 @@ func TestNearestIsWhatLookingAtEveryPointFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		places := places(t)
 		from := places[len(places)-1]
-		points := pointsOf(places[:len(places)-1], func(i int) uint32 { return uint32(i % 3) })
+		traits := rapid.SliceOfN(rapid.Uint32Range(0, 7), len(places), len(places)).Draw(t, "traits")
+		points := pointsOf(places[:len(places)-1], func(i int) uint32 { return traits[i] })
 		v := VectorOf(from.latitude, from.longitude)
 		within := Farthest
 		if rapid.Bool().Draw(t, "bounded") {
@@ -67,11 +68,19 @@ func TestNearestIsWhatLookingAtEveryPointFinds(t *testing.T) {
 				within = v.Distance(&points[0].Vector)
 			}
 		}
-		wanted := func(traits uint32) bool { return traits != 1 }
+		least := Millimetres(0)
+		if rapid.Bool().Draw(t, "begun") {
+			least = Millimetres(rapid.Int64Range(0, int64(Farthest)).Draw(t, "least"))
+			if len(points) > 0 && rapid.Bool().Draw(t, "from the edge") {
+				least = v.Distance(&points[len(points)-1].Vector) + Millimetres(rapid.IntRange(-1, 1).Draw(t, "edge"))
+			}
+		}
+		wanted := rapid.SampledFrom([]Wanted{{}, {All: 1}, {All: 3}, {None: 4}, {All: 2, None: 1}}).Draw(t, "wanted")
+		asked := func(traits uint32) bool { return traits&wanted.All == wanted.All && traits&wanted.None == 0 }
 		var want []Found
 		for i := range points {
-			if d := v.Distance(&points[i].Vector); d <= within && wanted(points[i].Traits) {
-				want = append(want, Found{&points[i], d})
+			if d := v.Distance(&points[i].Vector); d >= least && d <= within && asked(points[i].Traits) {
+				want = append(want, Found{points[i].ID, points[i].Version, d})
 			}
 		}
 		slices.SortFunc(want, func(a, b Found) int {
@@ -84,7 +93,7 @@ func TestNearestIsWhatLookingAtEveryPointFinds(t *testing.T) {
 
 		beside := rapid.IntRange(0, len(points)).Draw(t, "beside the tree")
 		tree := Build(slices.Clone(points[beside:]))
-		s.Begin(tree, points[:beside], v, within, wanted, less)
+		s.Begin(tree, points[:beside], v, least, within, wanted, rapid.SampledFrom([]int{0, 1, 5, 31, 33, 100}).Draw(t, "expected"), less)
 		var got []string
 		for _, f := range all(&s) {
 			got = append(got, fmt.Sprint(f.ID, " ", f.Distance))
@@ -136,16 +145,14 @@ func TestNearestOfRealStores(t *testing.T) {
 		v := VectorOf(from.latitude, from.longitude)
 		want := make([]Found, len(points))
 		for j := range points {
-			want[j] = Found{&points[j], v.Distance(&points[j].Vector)}
+			want[j] = Found{points[j].ID, points[j].Version, v.Distance(&points[j].Vector)}
 		}
 		slices.SortFunc(want, func(a, b Found) int {
 			return cmp.Or(cmp.Compare(a.Distance, b.Distance), cmp.Compare(name(a.ID), name(b.ID)))
 		})
-		s.Begin(tree, nil, v, Farthest, nil, less)
-		for j := range 50 {
-			if got, ok := s.Next(); !ok || got.ID != want[j].ID || got.Distance != want[j].Distance {
-				t.Fatalf("from %v, number %d: store %d at %d, want %d at %d", from, j, got.ID, got.Distance, want[j].ID, want[j].Distance)
-			}
+		s.Begin(tree, nil, v, 0, Farthest, Wanted{}, 1+i%50, less)
+		if got := all(&s); !slices.Equal(got, want) {
+			t.Fatalf("from %v:\n got %v\nwant %v", from, got, want)
 		}
 	}
 }
@@ -178,6 +185,25 @@ func TestDistanceIsTheHaversineFormula(t *testing.T) {
 	})
 }
 
+// TestArcSines: the short way is as exact as the long one, and nothing that is farther is told to be nearer where they meet.
+func TestArcSines(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.OneOf(rapid.Float64Range(0, 0.01), rapid.Float64Range(0, 1), rapid.Map(rapid.Float64Range(-30, 0), math.Exp2)).Draw(t, "x")
+		got, want := asin(x), math.Asin(x)
+		if math.Abs(got-want) > 2*(math.Nextafter(want, 2)-want) {
+			t.Errorf("asin(%v) is %v, want %v", x, got, want)
+		}
+	})
+	last := 0.
+	for x := 0.01 - 100e-18*1000; x < 0.01+1e-13; x = math.Nextafter(x, 1) {
+		if a := asin(x); a < last {
+			t.Fatalf("asin(%v) is %v, less than before", x, a)
+		} else {
+			last = a
+		}
+	}
+}
+
 func TestKnownDistances(t *testing.T) {
 	for _, c := range []struct {
 		a, b place
@@ -205,7 +231,7 @@ func TestManyPointsAtOnePlace(t *testing.T) {
 		points[i] = Point{Vector: VectorOf(45, 5), ID: uint32(i)}
 	}
 	var s Search
-	s.Begin(Build(points), nil, VectorOf(46, 6), Farthest, nil, less)
+	s.Begin(Build(points), nil, VectorOf(46, 6), 0, Farthest, Wanted{}, 10, less)
 	found := all(&s)
 	if len(found) != len(points) {
 		t.Fatalf("%d of %d found", len(found), len(points))
@@ -218,7 +244,7 @@ func TestManyPointsAtOnePlace(t *testing.T) {
 func TestNothingToFind(t *testing.T) {
 	var s Search
 	for _, tree := range []*Tree{nil, Build(nil)} {
-		s.Begin(tree, nil, VectorOf(1, 2), Farthest, nil, less)
+		s.Begin(tree, nil, VectorOf(1, 2), 0, Farthest, Wanted{}, 10, less)
 		if found := all(&s); len(found) > 0 {
 			t.Errorf("found %v", found)
 		}
@@ -245,16 +271,14 @@ func BenchmarkNearest10(b *testing.B) {
 		tree := Build(points)
 		for _, filter := range []struct {
 			name   string
-			wanted func(uint32) bool
-		}{{"all", nil}, {"one in a hundred", func(t uint32) bool { return t == 1 }}} {
+			wanted Wanted
+		}{{"all", Wanted{}}, {"one in a hundred", Wanted{All: 1}}} {
 			b.Run(fmt.Sprintf("of %d/%s", n, filter.name), func(b *testing.B) {
 				var s Search
 				for i := 0; b.Loop(); i++ {
-					s.Begin(tree, nil, from[i%len(from)], Farthest, filter.wanted, less)
-					for range 10 {
-						if _, ok := s.Next(); !ok {
-							b.Fatal("fewer than 10")
-						}
+					s.Begin(tree, nil, from[i%len(from)], 0, Farthest, filter.wanted, 10, less)
+					if len(s.Batch()) < 10 {
+						b.Fatal("fewer than 10")
 					}
 				}
 			})

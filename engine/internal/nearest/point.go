@@ -43,7 +43,17 @@ func (v *Vector) chord2(w *Vector) float64 {
 func (v *Vector) Distance(w *Vector) Millimetres { return distanceOf(v.chord2(w)) }
 
 func distanceOf(chord2 float64) Millimetres {
-	return Millimetres(math.Round(2 * Radius * 1000 * math.Asin(min(1, math.Sqrt(chord2)/2))))
+	return Millimetres(math.Round(2 * Radius * 1000 * asin(min(1, math.Sqrt(chord2)/2))))
+}
+
+// asin is math.Asin for 0 ≤ x ≤ 1, in a fifth of the time for small x: up to 0.01, which is 127 km, the terms that the series
+// leaves out are less than a rounding.
+func asin(x float64) float64 {
+	if x > 0.01 {
+		return math.Asin(x)
+	}
+	y := x * x
+	return x + x*y*(1./6+y*(3./40+y*(15./336+y*(105./3456))))
 }
 
 // slack is more than the error of a chord: its ends are unit vectors with an error of some 2⁻⁵³ a coordinate.
@@ -59,11 +69,17 @@ func chord2Beyond(d Millimetres) float64 {
 	return chord*chord + 1e-13
 }
 
+// chord2Short returns the square of a chord such that every shorter one is of points not farther apart than d.
+func chord2Short(d Millimetres) float64 {
+	chord := 2*math.Sin((float64(d)-1)/1000/Radius/2) - slack
+	return max(0, chord*max(0, chord)-1e-13)
+}
+
 // Point is a place that can be found.
 type Point struct {
 	Vector
 	ID uint32
-	// Traits are bits by which a search leaves points out without looking them up.
+	// Traits are bits by which a search leaves points out, and parts of a tree in which none has them.
 	Traits uint32
 	// Version tells the point from those that the same place had before.
 	Version uint64

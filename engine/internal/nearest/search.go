@@ -1,192 +1,214 @@
 package nearest
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
-// Search yields the points of a tree, and of a list beside it, from the nearest on. It is used by one goroutine and may
-// be used again, which saves the memory of its heaps.
+// Search yields the points of a tree, and of a list beside it, from the nearest on, in batches. It is used by one goroutine
+// and may be used again, which saves its memory.
 //
-// Nodes wait in one heap, by the least chord that a point in them can have, and points in another, by their chord. The
-// point on top is the next one as soon as no node can hold a nearer one.
+// For a batch the tree is walked depth first, the nearer half of each node before the other, and the nearest points met so
+// far are kept, as many as a batch has; a half that can't hold a nearer one than the last of these is left out. The next
+// batch is several times as large and begins beyond the one before, so the walks together cost little more than the last.
 type Search struct {
 	tree   *Tree
+	beside []Point
 	from   Vector
-	traits func(traits uint32) bool // nil = all
-	// limit is the square of the longest chord that still matters, and within the distance that decides.
-	limit  float64
-	within Millimetres
-
-	nodes  heap[node]
-	points heap[*Point]
-	// equal are the points at the distance that is being yielded, in the order of less, and next the first of them that
-	// was not.
-	equal []Found
-	next  int
-	less  func(a, b uint32) bool
+	wanted Wanted
+	less   func(a, b uint32) bool
+	most   Millimetres
+	// beyond is the distance up to which all points were yielded. A chord whose square is less than skipped is not longer than
+	// that, and one whose square is more than skippable is.
+	beyond             Millimetres
+	skipped, skippable float64
+	limit              float64 // the square of the longest chord that still matters
+	ended              bool
+	waiting            []node
+	kept               closest
+	batch              []Found
 }
 
+// Wanted says which points are searched for: those that have all of some traits and none of others.
+type Wanted struct{ All, None uint32 }
+
+// Has reports whether traits are those of a point that is searched for.
+func (w Wanted) Has(traits uint32) bool { return traits&w.All == w.All && traits&w.None == 0 }
+
+// node is a node of the tree that waits for its turn: the points from lo to hi.
 type node struct {
 	index, lo, hi int32
+	bound         float64 // the least square of a chord that a point in it can have
 	dx, dy, dz    float64 // how far from lies outside the node, by axis
 }
 
 // Found is a point and how far it is.
 type Found struct {
-	*Point
+	ID       uint32
+	Version  uint64
 	Distance Millimetres
 }
 
-// Begin starts a search from a position, for the points of tree and of beside that are within a distance and have the
-// traits wanted (nil = any). less orders points at the same distance by their ids. Neither tree nor beside is changed.
-func (s *Search) Begin(tree *Tree, beside []Point, from Vector, within Millimetres, traits func(uint32) bool, less func(a, b uint32) bool) {
+// Begin starts a search from a position, for the points of tree and of beside that are wanted, at a distance from one to
+// another. expected is about how many the caller will take. less orders points at the same distance by
+// their ids. Neither tree nor beside is changed.
+func (s *Search) Begin(tree *Tree, beside []Point, from Vector, least, most Millimetres, wanted Wanted, expected int, less func(a, b uint32) bool) {
 	*s = Search{
-		tree: tree, from: from, traits: traits, less: less, within: within, limit: chord2Beyond(within),
-		nodes: s.nodes[:0], points: s.points[:0], equal: s.equal[:0],
+		tree: tree, beside: beside, from: from, wanted: wanted, less: less, most: most, limit: chord2Beyond(most),
+		waiting: s.waiting[:0], kept: s.kept, batch: s.batch[:0],
 	}
-	if tree != nil && len(tree.points) > 0 {
-		s.nodes.push(0, node{hi: int32(len(tree.points))})
-	}
-	s.scan(beside)
+	s.kept.size = max(expected, 0) + 1 // the last one is not yielded, as others may be just as far
+	s.pass(least - 1)
 }
 
 // End lets go of what was searched.
-func (s *Search) End() {
-	clear(s.points[:cap(s.points)])
-	clear(s.equal[:cap(s.equal)])
-	*s = Search{nodes: s.nodes[:0], points: s.points[:0], equal: s.equal[:0]}
+func (s *Search) End() { *s = Search{waiting: s.waiting[:0], kept: s.kept, batch: s.batch[:0]} }
+
+// pass goes on behind a distance.
+func (s *Search) pass(beyond Millimetres) {
+	s.beyond, s.skipped, s.skippable = beyond, 0, -1
+	if beyond >= 0 {
+		s.skipped, s.skippable = chord2Short(beyond), chord2Beyond(beyond)
+	}
 }
 
-// Next returns the next point, or false at the end.
-func (s *Search) Next() (Found, bool) {
-	if s.next == len(s.equal) && !s.gather() {
-		return Found{}, false
-	}
-	s.next++
-	return s.equal[s.next-1], true
-}
+// growth is how much larger each batch is than the one before.
+const growth = 4
 
-// gather puts all points at the least distance left into equal, in order.
-func (s *Search) gather() bool {
-	s.equal, s.next = s.equal[:0], 0
-	if !s.settle() {
-		return false
-	}
-	distance := distanceOf(s.points[0].key)
-	if distance > s.within {
-		// Whatever is left is as far or farther.
-		s.points, s.nodes = s.points[:0], s.nodes[:0]
-		return false
-	}
-	for s.settle() && distanceOf(s.points[0].key) == distance {
-		s.equal = append(s.equal, Found{s.points.pop(), distance})
-	}
-	if len(s.equal) > 1 {
-		slices.SortFunc(s.equal, func(a, b Found) int {
-			if s.less(a.ID, b.ID) {
-				return -1
+// Batch returns the next points, or none at the end. They are overwritten by the next call.
+func (s *Search) Batch() []Found {
+	for !s.ended {
+		s.collect()
+		found := s.batch[:0]
+		for _, c := range s.kept.sorted() {
+			f := Found{Distance: distanceOf(c.chord2)}
+			if c.index >= 0 {
+				w := &s.tree.who[c.index]
+				f.ID, f.Version = w.id, w.version
+			} else {
+				p := &s.beside[^c.index]
+				f.ID, f.Version = p.ID, p.Version
 			}
-			return 1
-		})
+			found = append(found, f)
+		}
+		s.batch = found
+		s.ended = len(found) < s.kept.size
+		if n := len(found); !s.ended {
+			// Others may be just as far as the last one, and among those the ids decide.
+			for n > 0 && found[n-1].Distance == found[len(found)-1].Distance {
+				n--
+			}
+			found = found[:n]
+			s.kept.size *= growth
+		}
+		for len(found) > 0 && found[len(found)-1].Distance > s.most {
+			found, s.ended = found[:len(found)-1], true
+		}
+		if len(found) > 0 {
+			s.pass(found[len(found)-1].Distance)
+			s.order(found)
+			return found
+		}
 	}
-	return true
+	return nil
+}
+
+// order puts points that are equally far into the order of their ids; they come in the order of their chords.
+func (s *Search) order(found []Found) {
+	for i := 1; i < len(found); i++ {
+		if found[i].Distance == found[i-1].Distance {
+			slices.SortFunc(found, func(a, b Found) int {
+				if c := cmp.Compare(a.Distance, b.Distance); c != 0 {
+					return c
+				}
+				if s.less(a.ID, b.ID) {
+					return -1
+				}
+				return 1
+			})
+			return
+		}
+	}
 }
 
 // rounding is more than the relative error of a sum of three squares.
 const rounding = 1 + 1e-14
 
-// settle opens nodes until none can hold a nearer point than the one on top. It answers false where no point is left.
-func (s *Search) settle() bool {
-	for len(s.nodes) > 0 && (len(s.points) == 0 || s.nodes[0].key <= s.points[0].key*rounding) {
-		s.open(s.nodes.pop())
+// collect keeps the closest points that are left.
+func (s *Search) collect() {
+	s.kept.begin(s.limit)
+	for i := range s.beside {
+		if p := &s.beside[i]; s.wanted.Has(p.Traits) {
+			s.offer(p.chord2(&s.from), int32(^i))
+		}
 	}
-	return len(s.points) > 0
+	if s.tree == nil || len(s.tree.at) == 0 {
+		return
+	}
+	s.waiting = append(s.waiting[:0], node{hi: int32(len(s.tree.at))})
+	for len(s.waiting) > 0 {
+		n := s.waiting[len(s.waiting)-1]
+		s.waiting = s.waiting[:len(s.waiting)-1]
+		if n.bound <= s.kept.limit*rounding {
+			s.open(n)
+		}
+	}
 }
 
-// open goes down to the leaf of a node that is nearest and takes its points; the other halves on the way wait their turn.
+// open goes down to the leaf of a node that is nearest and looks at its points; the other halves on the way wait their turn.
 func (s *Search) open(n node) {
 	t := s.tree
 	for int(n.index) < len(t.splits) {
 		split := &t.splits[n.index]
-		mid := n.lo + (n.hi-n.lo)/2
-		low := node{2*n.index + 1, n.lo, mid, n.dx, n.dy, n.dz}
-		high := node{2*n.index + 2, mid, n.hi, n.dx, n.dy, n.dz}
-		off := s.from.coordinate(split.axis) - split.at
-		far := &low
-		if off <= 0 {
-			n, far = low, &high
-		} else {
-			n = high
+		if split.traits&s.wanted.All != s.wanted.All {
+			return
 		}
+		mid := n.lo + (n.hi-n.lo)/2
+		far := n
+		n.index, far.index = 2*n.index+1, 2*n.index+2
+		var off float64
 		switch split.axis {
 		case 0:
+			off = s.from.X - split.at
 			far.dx = off
 		case 1:
+			off = s.from.Y - split.at
 			far.dy = off
 		default:
+			off = s.from.Z - split.at
 			far.dz = off
 		}
-		if bound := far.dx*far.dx + far.dy*far.dy + far.dz*far.dz; bound <= s.limit {
-			s.nodes.push(bound, *far)
+		if off <= 0 {
+			n.hi, far.lo = mid, mid
+		} else {
+			n.index, far.index = far.index, n.index
+			n.lo, far.hi = mid, mid
+		}
+		far.bound = far.dx*far.dx + far.dy*far.dy + far.dz*far.dz
+		if far.bound <= s.kept.limit*rounding {
+			s.waiting = append(s.waiting, far)
 		}
 	}
-	s.scan(t.points[n.lo:n.hi])
-}
-
-func (s *Search) scan(points []Point) {
+	if s.wanted != (Wanted{}) {
+		for i := n.lo; i < n.hi; i++ {
+			if s.wanted.Has(t.who[i].traits) {
+				s.offer(t.at[i].chord2(&s.from), i)
+			}
+		}
+		return
+	}
+	points := t.at[n.lo:n.hi]
 	for i := range points {
-		p := &points[i]
-		if c := p.chord2(&s.from); c <= s.limit && (s.traits == nil || s.traits(p.Traits)) {
-			s.points.push(c, p)
+		if c := points[i].chord2(&s.from); c <= s.kept.limit {
+			s.offer(c, n.lo+int32(i))
 		}
 	}
 }
 
-// heap is a binary heap with the least key on top. container/heap would call through an interface for every comparison,
-// which is most of what a search does.
-type heap[T any] []entry[T]
-
-type entry[T any] struct {
-	key   float64 // the square of a chord
-	value T
-}
-
-func (h *heap[T]) push(key float64, value T) {
-	*h = append(*h, entry[T]{})
-	s := *h
-	i := len(s) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if s[parent].key <= key {
-			break
-		}
-		s[i] = s[parent]
-		i = parent
+// offer keeps a point if it is among the closest that were not yielded yet.
+func (s *Search) offer(chord2 float64, index int32) {
+	if chord2 > s.kept.limit || chord2 < s.skipped || chord2 <= s.skippable && distanceOf(chord2) <= s.beyond {
+		return
 	}
-	s[i] = entry[T]{key, value}
-}
-
-func (h *heap[T]) pop() T {
-	s := *h
-	top, last := s[0].value, s[len(s)-1]
-	s = s[:len(s)-1]
-	*h = s
-	if len(s) == 0 {
-		return top
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(s) {
-			break
-		}
-		if right := child + 1; right < len(s) && s[right].key < s[child].key {
-			child = right
-		}
-		if last.key <= s[child].key {
-			break
-		}
-		s[i] = s[child]
-		i = child
-	}
-	s[i] = last
-	return top
+	s.kept.add(chord2, index)
 }

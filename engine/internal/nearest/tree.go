@@ -2,53 +2,66 @@ package nearest
 
 import "math"
 
-// leafPoints is the most points in a leaf. A leaf of 8 is five cache lines, read in order.
-const leafPoints = 8
+// leafPoints is the most points in a leaf. A leaf of 16 is six cache lines, read in order.
+const leafPoints = 16
 
 // Tree is a k-d tree over unit vectors, never changed once built, so any number of goroutines may search it.
 //
 // It is complete: the children of node i are 2i+1 and 2i+2, and each half of a node's points belongs to one of them, so
 // that neither ranges nor links are stored.
 type Tree struct {
-	points []Point
+	at     []Vector
+	who    []identity // of each of at
 	splits []split
 	depth  int // levels of splits above the leaves
 }
 
-// split divides the points of a node: those of the first half have a coordinate of at most at, the others of at least.
-type split struct {
-	at   float64
-	axis uint8
+// identity is what is known of a point besides where it is. It lies apart, as most points that a search looks at are too far.
+type identity struct {
+	id, traits uint32
+	version    uint64
 }
 
-// Build returns the tree of points, which it keeps and puts in another order.
+// split divides the points of a node: those of the first half have a coordinate of at most at, the others of at least.
+type split struct {
+	at     float64
+	traits uint32 // that any of the points has
+	axis   uint8
+}
+
+// Build returns the tree of points, which it puts in another order.
 func Build(points []Point) *Tree {
-	t := &Tree{points: points}
+	t := &Tree{at: make([]Vector, len(points)), who: make([]identity, len(points))}
 	for n := len(points); n > leafPoints; n = (n + 1) / 2 {
 		t.depth++
 	}
 	t.splits = make([]split, 1<<t.depth-1)
-	t.build(0, 0, len(points))
+	t.build(points, 0)
+	for i := range points {
+		p := &points[i]
+		t.at[i], t.who[i] = p.Vector, identity{p.ID, p.Traits, p.Version}
+	}
 	return t
 }
 
 // Len returns the number of points.
-func (t *Tree) Len() int { return len(t.points) }
+func (t *Tree) Len() int { return len(t.at) }
 
-// Bytes returns the memory in use.
-func (t *Tree) Bytes() int64 { return int64(cap(t.points))*40 + int64(len(t.splits))*16 }
-
-func (t *Tree) build(node, lo, hi int) {
+// build puts the points of a node in order and returns the traits that any of them has.
+func (t *Tree) build(points []Point, node int) (traits uint32) {
 	if node >= len(t.splits) {
-		return
+		for i := range points {
+			traits |= points[i].Traits
+		}
+		return traits
 	}
-	part := t.points[lo:hi]
-	axis := widest(part)
-	mid := (hi - lo) / 2
-	partition(part, mid, axis)
-	t.splits[node] = split{part[mid].coordinate(axis), axis}
-	t.build(2*node+1, lo, lo+mid)
-	t.build(2*node+2, lo+mid, hi)
+	axis := widest(points)
+	mid := len(points) / 2
+	partition(points, mid, axis)
+	s := &t.splits[node]
+	s.at, s.axis = points[mid].coordinate(axis), axis
+	s.traits = t.build(points[:mid], 2*node+1) | t.build(points[mid:], 2*node+2)
+	return s.traits
 }
 
 func (v *Vector) coordinate(axis uint8) float64 {
