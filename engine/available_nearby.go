@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"onhand/engine/hours"
 	"onhand/engine/internal/nearest"
@@ -70,7 +71,10 @@ func (e *Engine) eachStocked(sku uint32, q nearSearch, begin func(), visit func(
 		return true
 	})
 	slices.SortFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(e.locations.Name(a.ID), e.locations.Name(b.ID)))
+		if n := cmp.Compare(a.distance, b.distance); n != 0 {
+			return n
+		}
+		return strings.Compare(e.locations.Name(a.ID), e.locations.Name(b.ID))
 	})
 	begin()
 	now := e.Now()

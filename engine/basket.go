@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +131,7 @@ func (e *Engine) Basket(in *BasketRequest) (BasketAnswer, error) {
 	if b.at.IsZero() {
 		b.at = b.now
 	}
-	b.basis = e.lastPlace.Load()
+	b.basis = 0
 	b.tally.Begin(e.locations.Len() + 1)
 	known := true
 	for i := range b.lines {
@@ -146,7 +147,8 @@ func (e *Engine) Basket(in *BasketRequest) (BasketAnswer, error) {
 	if !out.Available() {
 		out.Missing = b.missingEverywhere()
 	}
-	return out, e.settle(b.basis)
+	// A location that was removed meanwhile was passed over.
+	return out, e.settle(max(b.basis, e.lastPlace.Load()))
 }
 
 // check checks the request and resolves its lines.
@@ -196,15 +198,18 @@ type candidate struct {
 // locations fills the answer, best class first: those with all lines, those with all but one, and so on.
 func (b *basket) locations() []BasketLocation {
 	out := make([]BasketLocation, 0, b.in.Limit)
-	byLines := make([]int, len(b.lines)+1)
-	for _, id := range b.tally.Found() {
-		byLines[b.tally.Of(id).Lines]++
-	}
+	byLines := b.tally.Locations(len(b.lines))
 	for lines := len(b.lines); lines >= 0 && len(out) < b.in.Limit; lines-- {
 		if byLines[lines] == 0 {
 			continue
 		}
-		for _, c := range b.class(uint32(lines), b.in.Limit-len(out), byLines[lines]) {
+		class := b.class(lines, b.in.Limit-len(out), byLines[lines])
+		for i := range class {
+			for j := range b.lines {
+				b.e.stock.Prefetch(b.lines[j].sku, class[i].ID)
+			}
+		}
+		for _, c := range class {
 			if l, ok := b.locationOf(&c); ok {
 				out = append(out, l)
 			}
@@ -217,13 +222,13 @@ func (b *basket) locations() []BasketLocation {
 }
 
 // class returns the best locations, at most limit, of the n that have so many lines in full.
-func (b *basket) class(lines uint32, limit, n int) []candidate {
+func (b *basket) class(lines, limit, n int) []candidate {
 	e, best := b.e, b.best[:0]
 	defer func() { b.best = best }()
-	if int(lines) == len(b.lines) && n > 8*limit {
+	if lines == len(b.lines) && n > 8*limit {
 		// All have the same, so the nearest are the best, and soon found.
 		e.eachNear(nearSearch{near: &b.in.Near, filter: &b.in.Filter, expected: 8 * limit}, func() { best = best[:0] }, func(p *place, _ *hours.Status, distance Distance) bool {
-			if b.tally.Of(p.ID).Lines == lines && !p.Blocked {
+			if int(b.tally.Of(p.ID).Lines) == lines && !p.Blocked {
 				best = append(best, candidate{p, distance, 0})
 			}
 			return len(best) < limit
@@ -231,26 +236,25 @@ func (b *basket) class(lines uint32, limit, n int) []candidate {
 		return best
 	}
 	within := b.in.Near.within()
-	for _, id := range b.tally.Found() {
-		count := b.tally.Of(id)
-		if count.Lines != lines || lines == 0 && count.Units == 0 {
-			continue
-		}
+	b.tally.With(lines, func(id uint32, units int64) {
 		p := e.locationOf(id)
 		if p == nil || !p.located || p.Blocked || !b.in.Filter.matches(p) {
-			continue
+			return
 		}
 		distance := b.from.Distance(&p.point.Vector)
 		if distance > within {
-			continue
+			return
 		}
 		if b.in.Filter.Open && p.hoursAt(b.at, b.now).State != hours.Open {
-			continue
+			return
 		}
-		best = append(best, candidate{p, distance, count.Units})
-	}
+		best = append(best, candidate{p, distance, units})
+	})
 	slices.SortFunc(best, func(a, c candidate) int {
-		return cmp.Or(cmp.Compare(c.units, a.units), cmp.Compare(a.distance, c.distance), cmp.Compare(e.locations.Name(a.ID), e.locations.Name(c.ID)))
+		if n := cmp.Or(cmp.Compare(c.units, a.units), cmp.Compare(a.distance, c.distance)); n != 0 {
+			return n
+		}
+		return strings.Compare(e.locations.Name(a.ID), e.locations.Name(c.ID))
 	})
 	return best[:min(limit, len(best))]
 }
@@ -354,10 +358,10 @@ func (b *basket) shipTo(c *candidate, missing []BasketMissing) (Fulfilment, bool
 // shipHome returns the nearest warehouse that has all of the basket; one without a position comes last.
 func (b *basket) shipHome() (best *FoundLocation) {
 	e := b.e
-	for _, id := range b.tally.Found() {
+	b.tally.With(len(b.lines), func(id uint32, _ int64) {
 		p := e.locationOf(id)
-		if p == nil || LocationKind(p.Kind) != Warehouse || p.Blocked || int(b.tally.Of(id).Lines) < len(b.lines) {
-			continue
+		if p == nil || LocationKind(p.Kind) != Warehouse || p.Blocked {
+			return
 		}
 		distance := nearest.Farthest + 1
 		if p.located {
@@ -367,7 +371,7 @@ func (b *basket) shipHome() (best *FoundLocation) {
 			best = &FoundLocation{e.locationFrom(&p.Location, p.sequence), p.hoursAt(b.at, b.now), distance}
 			b.basis = max(b.basis, p.sequence)
 		}
-	}
+	})
 	return best
 }
 

@@ -235,7 +235,7 @@ func (m *Map) Put(skuID, locationID uint32, c Cell) {
 		c.Safety = 0
 	}
 	c.Flags &= Blocked | OwnSafety | Low
-	slot := m.slot(skuID, locationID)
+	s, r, slot := m.slot(skuID, locationID)
 	before := slot.load()
 	sum := &m.locks[ShardOf(skuID)].digest
 	if before.Flags&absent == 0 {
@@ -245,11 +245,12 @@ func (m *Map) Put(skuID, locationID uint32, c Cell) {
 	}
 	*sum += fact(skuID, locationID, &c)
 	slot.store(locationID, c)
+	r.mark(locationID, &before, &c, s.safety.Load())
 }
 
-// slot returns the slot of a cell, making an absent cell where there is none. The caller holds the
+// slot returns the slot of a cell and where it is, making an absent cell where there is none. The caller holds the
 // shard's lock.
-func (m *Map) slot(skuID, locationID uint32) *slot {
+func (m *Map) slot(skuID, locationID uint32) (*sku, *row, *slot) {
 	s := m.skus.At(skuID)
 	r := s.row.Load()
 	if r == nil {
@@ -262,8 +263,10 @@ func (m *Map) slot(skuID, locationID uint32) *slot {
 			next := r.grown()
 			m.slots.Add(int64(len(next.slots) - len(r.slots)))
 			r = next
+			r.restock(s.safety.Load(), s.sequence.Load()&^settling)
 			i, _ = r.find(locationID)
 		}
+		r.cover(locationID)
 		m.locations.At(locationID) // so that View finds it
 		r.slots[i].store(locationID, Cell{Flags: absent})
 		r.used++
@@ -271,7 +274,7 @@ func (m *Map) slot(skuID, locationID uint32) *slot {
 			s.row.Store(r)
 		}
 	}
-	return &r.slots[i]
+	return s, r, &r.slots[i]
 }
 
 // Presize makes room for n more cells of a SKU, so that writing them does not grow the row step by step. The caller
@@ -280,6 +283,7 @@ func (m *Map) Presize(skuID uint32, n int) {
 	s := m.skus.At(skuID)
 	if s.row.Load() == nil && n > 0 {
 		r := newRow(slotsFor(n))
+		r.restock(0, 0)
 		m.slots.Add(int64(len(r.slots)))
 		s.row.Store(r)
 	}
@@ -297,9 +301,9 @@ func (m *Map) Head(skuID, locationID uint32) uint32 {
 // SwapHead sets the first of a cell's live reservation lines and returns what was there. The caller holds the shard's
 // lock. While a checkpoint is read back, a line may come before its cell, which is then absent.
 func (m *Map) SwapHead(skuID, locationID, ref uint32) (old uint32) {
-	s := m.slot(skuID, locationID)
-	old = s.head()
-	s.setHead(ref)
+	_, _, slot := m.slot(skuID, locationID)
+	old = slot.head()
+	slot.setHead(ref)
 	return old
 }
 
@@ -316,6 +320,9 @@ func (m *Map) Prefetch(skuID, locationID uint32) {
 func (m *Map) SetDefault(skuID uint32, safety int64, sequence uint64) {
 	s := m.skus.At(skuID)
 	s.sequence.Store(settling)
+	if r := s.row.Load(); r != nil && safety != s.safety.Load() {
+		r.restock(safety, sequence)
+	}
 	s.safety.Store(safety)
 	s.sequence.Store(sequence)
 }
@@ -342,16 +349,19 @@ func (m *Map) SetLocation(locationID uint32, blocked bool, sequence uint64) {
 // RemoveLocation removes all cells of a location. The caller holds all shards.
 func (m *Map) RemoveLocation(locationID uint32, sequence uint64) {
 	for id := range m.skus.Len() {
-		s := m.find(id, locationID)
-		if s == nil {
+		at := m.find(id, locationID)
+		if at == nil {
 			continue
 		}
-		c := s.load()
+		c := at.load()
 		if c.Flags&absent != 0 {
 			continue
 		}
 		m.locks[ShardOf(id)].digest -= fact(id, locationID, &c)
-		s.store(locationID, Cell{Sequence: sequence, Flags: absent})
+		removed := Cell{Sequence: sequence, Flags: absent}
+		at.store(locationID, removed)
+		s := m.skus.At(id)
+		s.row.Load().mark(locationID, &c, &removed, s.safety.Load())
 		m.cells.Add(-1)
 	}
 }
@@ -377,7 +387,9 @@ func (m *Map) RemoveSKU(skuID uint32, sequence uint64) {
 		linked = linked || at.head() != 0
 		if c := at.load(); c.Flags&absent == 0 {
 			*sum -= fact(skuID, location, &c)
-			at.store(location, Cell{Sequence: sequence, Flags: absent})
+			removed := Cell{Sequence: sequence, Flags: absent}
+			at.store(location, removed)
+			r.mark(location, &c, &removed, s.safety.Load())
 			m.cells.Add(-1)
 		}
 	}

@@ -97,6 +97,14 @@ func TestMapIsAMap(t *testing.T) {
 					put(r, name{sku, location})
 				}
 			},
+			"fill": func(r *rapid.T) { // so many that the row keeps bits
+				sku, first := skus.Draw(r, "sku"), rapid.Uint32Range(1, 200).Draw(r, "first")
+				for location := first; location < first+80; location++ {
+					c := Cell{OnHand: int64(location % 3), Held: int64(location % 2), Sequence: next()}
+					m.Put(sku, location, c)
+					want.cells[name{sku, location}] = c
+				}
+			},
 			"default": func(r *rapid.T) {
 				sku := skus.Draw(r, "sku")
 				s := setting{safety: safeties.Draw(r, "safety"), sequence: next()}
@@ -160,6 +168,7 @@ func TestMapIsAMap(t *testing.T) {
 				}
 				for _, sku := range []uint32{1, 2, 3, 1023, 1024, 70_000, 5, 1 << 31} {
 					scanned(r, m, want, sku)
+					bitsTellTheCells(r, m, want, sku)
 				}
 				if st := m.Stats(); st.Cells != int64(len(want.cells)) || st.Bytes < st.Cells*slotBytes {
 					r.Fatalf("%+v with %d cells", st, len(want.cells))
@@ -170,6 +179,34 @@ func TestMapIsAMap(t *testing.T) {
 			},
 		})
 	})
+}
+
+// bitsTellTheCells compares the bits of a SKU's row, if it keeps any, with the model.
+func bitsTellTheCells(r *rapid.T, m *Map, want *model, sku uint32) {
+	s := m.skus.Peek(sku)
+	if s == nil || s.row.Load() == nil {
+		return
+	}
+	b := s.row.Load().stocked.Load()
+	if b == nil {
+		return
+	}
+	got, n := map[name]bool{}, map[name]bool{}
+	for i := range b.words {
+		for bit := range 64 {
+			if b.words[i].Load()>>bit&1 != 0 {
+				got[name{sku, uint32(i*64 + bit)}] = true
+			}
+		}
+	}
+	for at := range want.cells {
+		if c := want.view(at); at.sku == sku && c.Flags&Blocked == 0 && c.OnHand-c.Held > c.Safety {
+			n[at] = true
+		}
+	}
+	if !maps.Equal(got, n) {
+		r.Fatalf("SKU %d: the bits tell %v, want %v", sku, got, n)
+	}
 }
 
 // scanned compares both scans of a SKU with the model.

@@ -1,13 +1,16 @@
 package stock
 
+import "sync/atomic"
+
 // row is a SKU's cells at all its locations, side by side: an open-addressing table keyed by location whose slots are
 // the cells themselves, so that finding a cell costs one cache miss and "this SKU everywhere" is one sweep of memory.
 //
 // A row never shrinks or moves its slots. When it fills up a larger copy takes its place, and readers that still hold
 // the old one finish on it: what they see is the state as of the moment they looked the row up.
 type row struct {
-	slots []slot
-	used  int // slots with a location, under the shard's lock
+	slots   []slot
+	used    int                     // slots with a location, under the shard's lock
+	stocked atomic.Pointer[stocked] // nil = not kept
 }
 
 // The table is at most 7/8 full and grows by 1/8, so memory per cell stays between 36.6 and 41.1 bytes. Denser costs
