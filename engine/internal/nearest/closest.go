@@ -32,25 +32,26 @@ func (c *closest) add(chord2 float64, index int32) {
 		if len(c.points) < c.size {
 			c.points = append(c.points, p)
 		}
-		i := len(c.points) - 1
-		for ; i > 0 && c.points[i-1].chord2 > chord2; i-- {
-			c.points[i] = c.points[i-1]
+		points := c.points
+		i := len(points) - 1
+		for ; i > 0 && points[i-1].chord2 > chord2; i-- {
+			points[i] = points[i-1]
 		}
-		c.points[i] = p
-		if len(c.points) == c.size {
-			c.limit = min(c.limit, c.points[c.size-1].chord2)
+		points[i] = p
+		if len(points) == c.size {
+			c.limit = points[len(points)-1].chord2
 		}
 	case len(c.points) < c.size:
 		if c.points = append(c.points, p); len(c.points) == c.size {
 			for i := c.size/2 - 1; i >= 0; i-- {
 				c.sift(i)
 			}
-			c.limit = min(c.limit, c.points[0].chord2)
+			c.limit = c.points[0].chord2
 		}
 	default:
 		c.points[0] = p
 		c.sift(0)
-		c.limit = min(c.limit, c.points[0].chord2)
+		c.limit = c.points[0].chord2
 	}
 }
 

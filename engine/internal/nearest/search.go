@@ -197,10 +197,11 @@ func (s *Search) open(n node) {
 		}
 		return
 	}
-	points := t.at[n.lo:n.hi]
+	points, from, limit := t.at[n.lo:n.hi], s.from, s.kept.limit
 	for i := range points {
-		if c := points[i].chord2(&s.from); c <= s.kept.limit {
+		if c := points[i].chord2(&from); c <= limit {
 			s.offer(c, n.lo+int32(i))
+			limit = s.kept.limit
 		}
 	}
 }
