@@ -155,7 +155,7 @@ func (t *Tally) deepen() {
 	t.depth++
 	if n := t.depth * t.words; n > len(t.planes) {
 		next := make([]uint64, n)
-		copy(next, t.planes)
+		copy(next, t.planes[:n-t.words]) // behind them is what is left of an earlier basket
 		t.planes = next
 	} else {
 		clear(t.planes[n-t.words : n])
