@@ -310,7 +310,7 @@ func (e *Engine) checkOrders() (findings []error) {
 		if have := e.orders.holding(o.Reservation); have != entry {
 			findings = append(findings, fmt.Errorf("%w: order %s is not found by its reservation", ErrBroken, FormatID(o.ID)))
 		}
-		if places := e.heldElsewhere(&re, o.Location); (places == nil) != (entry.elsewhere == nil) || places != nil && !slices.Equal(*places, *entry.elsewhere) {
+		if !slices.Equal(e.heldElsewhere(&re, o.Location), entry.places()) {
 			findings = append(findings, fmt.Errorf("%w: order %s is not to be picked where units of it are held", ErrBroken, FormatID(o.ID)))
 		}
 		return nil

@@ -413,9 +413,9 @@ func (w *checkpointWriter) window(kind byte, log *window.Log) {
 
 // orders copies every order, live and ended, as it is kept.
 func (w *checkpointWriter) orders() {
-	w.e.orders.byID.Range(func(_ ID, o *orderEntry) bool {
-		w.begin(chunkOrders, len(o.encoded)+4)
-		w.chunk = appendBytes(w.chunk, o.encoded)
+	w.e.orders.index.each(func(o *orderEntry) bool {
+		w.begin(chunkOrders, len(o.encoded())+4)
+		w.chunk = appendBytes(w.chunk, o.encoded())
 		return w.err == nil
 	})
 }

@@ -89,7 +89,7 @@ func (e *Engine) readOrders(ids []ID, wanted func(*orderEntry) bool) ([]Order, e
 // listedAt reports whether the staff of a location has to do with an order: it is collected there or sent home from there, or units of
 // it are held there that are to be sent.
 func (e *orderEntry) listedAt(place uint32) bool {
-	return e.location == place || e.ended == 0 && e.elsewhere != nil && slices.Contains(*e.elsewhere, place)
+	return e.location == place || e.ended == 0 && slices.Contains(e.places(), place)
 }
 
 // page returns the next orders of a location, or of all, that are in one of some states. No order is in both queues of a location.
@@ -225,9 +225,9 @@ func (e *Engine) OrderCounts(location string) (counts map[OrderState]int, toSend
 // eachLiveOrder calls f with every order that is live, as of some moment during the call.
 func (e *Engine) eachLiveOrder(f func(*Order) error) error {
 	var ids []ID
-	e.orders.byID.Range(func(id ID, entry *orderEntry) bool {
+	e.orders.index.each(func(entry *orderEntry) bool {
 		if entry.ended == 0 {
-			ids = append(ids, id)
+			ids = append(ids, entry.id)
 		}
 		return true
 	})
@@ -247,7 +247,7 @@ func (e *Engine) eachLiveOrder(f func(*Order) error) error {
 
 // eachOrder calls f with every order, decoded, for checks of the whole state.
 func (e *Engine) eachOrder(f func(entry *orderEntry, o *record.Order) error) (err error) {
-	e.orders.byID.Range(func(_ ID, entry *orderEntry) bool {
+	e.orders.index.each(func(entry *orderEntry) bool {
 		var o record.Order
 		if err = entry.decode(&o); err == nil {
 			err = f(entry, &o)

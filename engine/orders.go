@@ -16,12 +16,10 @@ import (
 )
 
 // orders is the table of orders: found by id, by the reservation they point at, by token, by reference, and in the order in which a
-// store works them off. An order is kept as it is stored, encoded, so that a million of them are a million objects for the garbage
-// collector and not ten.
-//
-// An entry is never changed once published. It is replaced in apply, under the shards of the order's SKUs.
+// store works them off. An entry is replaced in apply, under the shards of the order's SKUs.
 type orders struct {
-	byID *xsync.MapOf[ID, *orderEntry]
+	// index is put into, and searched for tokens, under mu.
+	index *orderIndex
 	// byHold has the live orders whose id is not that of the reservation which they point at: those that had to take another one
 	// (idFor), or were given another reservation since.
 	byHold *xsync.MapOf[ID, ID]
@@ -33,14 +31,13 @@ type orders struct {
 
 	// mu guards what follows. It is a leaf.
 	mu         sync.Mutex
-	byToken    map[Token]ID
 	queues     orderQueues // of where they are collected
 	sends      orderQueues // of where units are held that are collected elsewhere
 	references *btree.BTreeG[referenceKey]
 	reminders  *btree.BTreeG[timeKey]
 	ended      *btree.BTreeG[timeKey]
 	customers  map[uint64]int // live orders by customer, as textHash has the reference; nil where there is no limit on them
-	owners     map[string]int // live orders by who placed them
+	owners     map[uint64]int // likewise by who placed them
 }
 
 // Token is the secret part of the address of an order's tracking page.
@@ -58,34 +55,8 @@ func ParseToken(text string) (t Token, ok bool) {
 	return Token(append(b, make([]byte, len(t))...)[:len(t)]), err == nil
 }
 
-type orderEntry struct {
-	id, hold   ID
-	token      Token
-	state      OrderState
-	erased     bool
-	location   uint32
-	due        int64 // deadline of a live order, 0 = none; end of another
-	remindAt   int64
-	ended      int64
-	sequence   uint64
-	reference  uint64 // hash; 0 = none
-	customer   uint64 // hash; 0 = none
-	owner      string
-	encoded    []byte
-	digestFact uint64
-	elsewhere  *[]uint32 // where units of it are held, other than location; nil = nowhere, as with most, which pay 8 bytes for it
-}
-
 // noDeadline is where a live order without a deadline stands in its queues: behind all that have one.
 const noDeadline = math.MaxInt64
-
-// inQueue is the order's key in each queue that it is in.
-func (e *orderEntry) inQueue() timeKey {
-	if e.due == 0 { // none that has ended: that it has is told by when
-		return timeKey{noDeadline, e.id}
-	}
-	return timeKey{e.due, e.id}
-}
 
 // placeQueues are the orders of a location in each state, by deadline, those that have none last; by when they ended, where they have.
 type placeQueues [orderStateEnd]*btree.BTreeG[timeKey]
@@ -136,13 +107,12 @@ type timeKey struct {
 
 func newOrders() *orders {
 	return &orders{
-		byID: xsync.NewMapOf[ID, *orderEntry](), byHold: xsync.NewMapOf[ID, ID](), erasedHolds: xsync.NewMapOf[ID, ID](),
-		byToken: make(map[Token]ID),
+		index: newOrderIndex(), byHold: xsync.NewMapOf[ID, ID](), erasedHolds: xsync.NewMapOf[ID, ID](),
 		references: btree.NewBTreeGOptions(func(a, b referenceKey) bool {
 			return cmp.Or(cmp.Compare(a.hash, b.hash), bytes.Compare(a.id[:], b.id[:])) < 0
 		}, unlocked),
 		reminders: newTimeTree(), ended: newTimeTree(),
-		owners: make(map[string]int),
+		owners: make(map[uint64]int),
 	}
 }
 
@@ -157,10 +127,7 @@ func (k timeKey) before(o timeKey) bool {
 }
 
 // get returns an order's entry, or nil.
-func (t *orders) get(id ID) *orderEntry {
-	e, _ := t.byID.Load(id)
-	return e
-}
+func (t *orders) get(id ID) *orderEntry { return t.index.get(id) }
 
 // holding returns the live order that points at a reservation, or nil.
 func (t *orders) holding(reservation ID) *orderEntry {
@@ -190,8 +157,7 @@ func (t *orders) idFor(reservation ID, now int64) ID {
 func (t *orders) withToken(token Token) (ID, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id, ok := t.byToken[token]
-	return id, ok
+	return t.index.withToken(token)
 }
 
 // order returns an order's entry, or nil where there is none, or none any more: one that is past its time is forgotten, swept or not.
@@ -212,34 +178,33 @@ func textHash(text string) uint64 {
 
 // put replaces an order, and returns by how much that moves the digest. elsewhere is where units of it are held besides where it is
 // collected.
-func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
+func (t *orders) put(r *record.Order, elsewhere []uint32) (digest uint64) {
 	var scratch [512]byte
-	e := &orderEntry{
+	encoded := record.AppendOrder(scratch[:0], r)
+	head := orderEntry{
 		id: r.ID, hold: r.Reservation, token: r.Token, state: OrderState(r.State), erased: r.Flags&record.Erased != 0,
 		location: r.Location, due: r.Deadline, remindAt: r.RemindAt, ended: r.Ended, sequence: r.Sequence,
-		reference: textHash(r.Reference), customer: textHash(r.Customer.Reference), owner: r.Owner,
-		encoded:   bytes.Clone(record.AppendOrder(scratch[:0], r)), // no longer than it need be, as there may be a million
-		elsewhere: elsewhere,
+		reference: textHash(r.Reference), customer: textHash(r.Customer.Reference), owner: textHash(r.Owner),
 	}
 	if r.Deadline == 0 {
-		e.customer, e.owner = 0, "" // it holds nothing, as a parcel that was sent: no limit is for it
+		head.customer, head.owner = 0, 0 // it holds nothing, as a parcel that was sent: no limit is for it
 	}
-	if e.ended != 0 {
-		e.due = e.ended
+	if head.ended != 0 {
+		head.due = head.ended
 	} else {
-		e.digestFact = textFact(e.encoded, e.sequence, factOrder)
+		head.digestFact = textFact(encoded, head.sequence, factOrder)
 	}
+	e := newOrderEntry(head, elsewhere, encoded)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// Who finds the reservation live, or looks for its order, finds this one from here on.
-	old, known := t.byID.LoadAndStore(e.id, e)
+	old := t.index.put(e)
+	known := old != nil
 	if known {
-		t.unindex(old)
+		t.dequeue(old)
 		digest -= old.digestFact
-	} else {
-		t.byToken[e.token] = e.id
 	}
-	t.index(e)
+	t.enqueue(e)
 	wasLive, isLive := known && old.ended == 0, e.ended == 0
 	switch {
 	case isLive && !wasLive:
@@ -266,7 +231,8 @@ func (t *orders) put(r *record.Order, elsewhere *[]uint32) (digest uint64) {
 	return digest + e.digestFact
 }
 
-func (t *orders) index(e *orderEntry) {
+// enqueue puts an entry into everything that is in order of something.
+func (t *orders) enqueue(e *orderEntry) {
 	t.queues.at(e.location, e.state).Load(e.inQueue()) // which is Set, at the end first: most are due after all others
 	if e.reference != 0 {
 		t.references.Set(referenceKey{e.reference, e.id})
@@ -275,19 +241,19 @@ func (t *orders) index(e *orderEntry) {
 		t.ended.Set(timeKey{e.ended, e.id})
 		return
 	}
-	t.indexSends(e)
+	t.enqueueSends(e)
 	if e.remindAt != 0 {
 		t.reminders.Set(timeKey{e.remindAt, e.id})
 	}
 	if e.customer != 0 && t.customers != nil {
 		t.customers[e.customer]++
 	}
-	if e.owner != "" {
+	if e.owner != 0 {
 		t.owners[e.owner]++
 	}
 }
 
-func (t *orders) unindex(e *orderEntry) {
+func (t *orders) dequeue(e *orderEntry) {
 	t.queues.at(e.location, e.state).Delete(e.inQueue())
 	if e.reference != 0 {
 		t.references.Delete(referenceKey{e.reference, e.id})
@@ -296,10 +262,8 @@ func (t *orders) unindex(e *orderEntry) {
 		t.ended.Delete(timeKey{e.ended, e.id})
 		return
 	}
-	if e.elsewhere != nil {
-		for _, at := range *e.elsewhere {
-			t.sends.at(at, e.state).Delete(e.inQueue())
-		}
+	for _, at := range e.places() {
+		t.sends.at(at, e.state).Delete(e.inQueue())
 	}
 	if e.remindAt != 0 {
 		t.reminders.Delete(timeKey{e.remindAt, e.id})
@@ -307,16 +271,14 @@ func (t *orders) unindex(e *orderEntry) {
 	if e.customer != 0 && t.customers != nil {
 		decrement(t.customers, e.customer)
 	}
-	if e.owner != "" {
+	if e.owner != 0 {
 		decrement(t.owners, e.owner)
 	}
 }
 
-func (t *orders) indexSends(e *orderEntry) {
-	if e.elsewhere != nil {
-		for _, at := range *e.elsewhere {
-			t.sends.at(at, e.state).Load(e.inQueue())
-		}
+func (t *orders) enqueueSends(e *orderEntry) {
+	for _, at := range e.places() {
+		t.sends.at(at, e.state).Load(e.inQueue())
 	}
 }
 
@@ -349,7 +311,7 @@ func (t *orders) ofCustomer(reference string) int64 {
 func (t *orders) ofOwner(owner string) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return int64(t.owners[owner])
+	return int64(t.owners[textHash(owner)])
 }
 
 // dueReminders returns up to max live orders whose customers are to be reminded by now.
@@ -404,9 +366,8 @@ func (t *orders) forgetSome(from timeKey, before, erasedBefore int64, keep int) 
 		return true
 	})
 	for _, e := range gone {
-		t.unindex(e)
-		t.byID.Delete(e.id)
-		delete(t.byToken, e.token)
+		t.dequeue(e)
+		t.index.delete(e.id)
 		if e.erased {
 			t.erasedHolds.Delete(e.hold)
 			t.erased.Add(-1)
@@ -415,22 +376,15 @@ func (t *orders) forgetSome(from timeKey, before, erasedBefore int64, keep int) 
 	return next, more
 }
 
-// decode reads an entry's order.
-func (e *orderEntry) decode(o *record.Order) error {
-	d := record.NewDecoder(e.encoded)
-	d.Order(o)
-	return d.End()
-}
-
 // applyOrder brings an order to where a record left it.
 func (e *Engine) applyOrder(sequence uint64, r *record.Record) {
 	o := r.Order
 	completeOrder(o, sequence)
-	var elsewhere *[]uint32
+	var elsewhere []uint32
 	if r.Reservation.State != 0 {
 		elsewhere = e.heldElsewhere(&r.Reservation, o.Location)
 	} else if before := e.orders.get(o.ID); before != nil {
-		elsewhere = before.elsewhere
+		elsewhere = before.places()
 	}
 	e.recordDigest.Add(e.orders.put(o, elsewhere))
 }

@@ -168,22 +168,17 @@ func (t *orders) toPick(place uint32, after OrderCursor, limit int) (keys []time
 
 // heldElsewhere returns at which locations a reservation holds units, to be sent, of an order that is collected at another: nil, as a
 // rule. Units on their way are at none.
-func (e *Engine) heldElsewhere(re *reservation.Reservation, collected uint32) *[]uint32 {
+func (e *Engine) heldElsewhere(re *reservation.Reservation, collected uint32) (places []uint32) {
 	if re.State != reservation.Held {
 		return nil
 	}
-	var places []uint32
 	for i := range re.Lines {
 		l := &re.Lines[i]
 		if l.Location != collected && l.Open() > 0 && !e.isTransit(l.Location) && !slices.Contains(places, l.Location) {
 			places = append(places, l.Location)
 		}
 	}
-	if places == nil {
-		return nil
-	}
-	held := places // places itself stays on the stack where there are none
-	return &held
+	return places
 }
 
 // mayHoldElsewhere reports whether units of an order can be held elsewhere than where it is collected: where they were so from the
@@ -201,8 +196,9 @@ func (e *Engine) restoreSends(orders []ID) {
 		entry := e.orders.get(id)
 		if ref := e.reservations.Find(entry.hold, nil); ref != 0 {
 			e.reservations.Read(ref, &re)
-			entry.elsewhere = e.heldElsewhere(&re, entry.location) // nobody else has seen it yet
-			e.orders.indexSends(entry)
+			entry = newOrderEntry(*entry, e.heldElsewhere(&re, entry.location), entry.encoded())
+			e.orders.index.put(entry)
+			e.orders.enqueueSends(entry)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (e *Engine) Stats() Stats {
 		Durable: e.log.Durable(), Appended: e.log.Appended(),
 		SKUs: int(e.skus.Len()), Locations: int(e.locations.Len()), Cells: cells.Cells,
 		LiveReservations: live.Live,
-		LiveOrders:       e.orders.live.Load(), Orders: e.orders.byID.Size(), OrderMoves: make(map[OrderMove]int64),
+		LiveOrders:       e.orders.live.Load(), Orders: int(e.orders.index.size.Load()), OrderMoves: make(map[OrderMove]int64),
 		Changes: make(map[ChangeKind]int64), Refused: make(map[Reason]int64),
 		Limited: e.limits.refused(),
 		Answers: answers.Count, Ended: ended.Count,
