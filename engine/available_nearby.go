@@ -33,7 +33,7 @@ func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, 
 		func(p *place, status *hours.Status, distance Distance) bool {
 			view, stocked := e.stock.View(s, p.ID)
 			basis = max(basis, view.Sequence)
-			if !stocked || view.Available() < minimum || !after.before(distance, e.locations.Name(p.ID)) {
+			if !stocked || view.Available() < minimum || !after.before(distance, p.symbol) {
 				return true
 			}
 			if len(found) == limit {
@@ -74,7 +74,7 @@ func (e *Engine) eachStocked(sku uint32, q nearSearch, begin func(), visit func(
 		if n := cmp.Compare(a.distance, b.distance); n != 0 {
 			return n
 		}
-		return strings.Compare(e.locations.Name(a.ID), e.locations.Name(b.ID))
+		return strings.Compare(a.symbol, b.symbol)
 	})
 	begin()
 	now := e.Now()

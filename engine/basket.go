@@ -254,7 +254,7 @@ func (b *basket) class(lines, limit, n int) []candidate {
 		if n := cmp.Or(cmp.Compare(c.units, a.units), cmp.Compare(a.distance, c.distance)); n != 0 {
 			return n
 		}
-		return strings.Compare(e.locations.Name(a.ID), e.locations.Name(c.ID))
+		return strings.Compare(a.symbol, c.symbol)
 	})
 	return best[:min(limit, len(best))]
 }
@@ -280,7 +280,7 @@ func (b *basket) supplied(limit int) (out []BasketLocation) {
 func (b *basket) locationOf(c *candidate) (BasketLocation, bool) {
 	e := b.e
 	status := c.hoursAt(b.at, b.now)
-	out := BasketLocation{FoundLocation: FoundLocation{e.locationFrom(&c.Location, c.sequence), status, c.distance}}
+	out := BasketLocation{FoundLocation: FoundLocation{c.location(), status, c.distance}}
 	b.basis = max(b.basis, c.sequence)
 	complete := uint32(0)
 	for i := range b.lines {
@@ -368,7 +368,7 @@ func (b *basket) shipHome() (best *FoundLocation) {
 			distance = b.from.Distance(&p.point.Vector)
 		}
 		if best == nil || cmp.Or(cmp.Compare(distance, best.Distance), cmp.Compare(e.locations.Name(id), best.ID)) < 0 {
-			best = &FoundLocation{e.locationFrom(&p.Location, p.sequence), p.hoursAt(b.at, b.now), distance}
+			best = &FoundLocation{p.location(), p.hoursAt(b.at, b.now), distance}
 			b.basis = max(b.basis, p.sequence)
 		}
 	})

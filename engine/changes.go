@@ -187,7 +187,7 @@ func (e *Engine) Snapshot(s Snapshot) (sequence uint64, err error) {
 	e.barrier()
 	for id := range e.places.Len() {
 		if l := e.locationOf(id); l != nil {
-			out := e.locationFrom(&l.Location, l.sequence)
+			out := l.location()
 			if err := e.settle(l.sequence); err != nil {
 				return 0, err
 			}

@@ -69,7 +69,7 @@ func (e *Engine) reserveNearest(c *command, r *ReserveRequest, id ID, o *once) (
 			}
 			basis = max(basis, missing.view.Sequence)
 			if len(passed) < PassedOverMax {
-				passed = append(passed, missing.refusal(r, e.locations.Name(p.ID)))
+				passed = append(passed, missing.refusal(r, p.symbol))
 			}
 			return true
 		})

@@ -199,7 +199,7 @@ func (e *Engine) foundLocation(p *place, at time.Time) FoundLocation {
 	if at.IsZero() {
 		at = now
 	}
-	return FoundLocation{Location: e.locationFrom(&p.Location, p.sequence), Hours: p.hoursAt(at, now)}
+	return FoundLocation{Location: p.location(), Hours: p.hoursAt(at, now)}
 }
 
 // Locations returns up to limit locations after a cursor (0 to begin) in the order in which they were first seen, and the
@@ -239,6 +239,13 @@ func (e *Engine) locationFrom(r *record.Location, sequence uint64) Location {
 	return Location{
 		ID: e.locations.Name(r.ID), Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Details: Details{r.Details},
 		Sequence: sequence,
+	}
+}
+
+// location is the location as callers see it.
+func (p *place) location() Location {
+	return Location{
+		ID: p.symbol, Name: p.Name, Kind: LocationKind(p.Kind), Blocked: p.Blocked, Details: Details{p.Details}, Sequence: p.sequence,
 	}
 }
 
@@ -294,7 +301,7 @@ func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
 	if before != nil {
 		e.recordDigest.Add(-locationFact(before))
 	}
-	p, err := newPlace(r, sequence, before)
+	p, err := newPlace(r, e.locations.Name(r.ID), sequence, before)
 	if err != nil {
 		e.options.Log.Error("details of a location can't be read: its hours are unknown", "location", e.locations.Name(r.ID), "error", err)
 	}

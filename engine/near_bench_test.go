@@ -29,7 +29,7 @@ func country(b *testing.B, stores int) (db *enginetest.DB, position func() engin
 
 func BenchmarkLocationsNear(b *testing.B) {
 	db, position := country(b, 25_000)
-	from := make([]engine.Near, 1<<12)
+	from := make([]engine.Near, 1<<14)
 	for i := range from {
 		from[i].Position = position()
 	}

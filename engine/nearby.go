@@ -272,7 +272,6 @@ func (s *locationSearch) fetch() bool {
 	ahead := s.ahead[lookAhead-n:]
 	for i := range ahead {
 		ahead[i] = s.engine.locationOf(s.found[i].ID)
-		s.engine.locations.Prefetch(s.found[i].ID)
 	}
 	for _, p := range ahead {
 		p.prefetch()
@@ -348,7 +347,7 @@ func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCurso
 	found = make([]FoundLocation, 0, min(limit, 100))
 	e.eachNear(nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:0], NearCursor{} }, func(p *place, status *hours.Status, distance Distance) bool {
 		basis = max(basis, p.sequence)
-		if !after.before(distance, e.locations.Name(p.ID)) {
+		if !after.before(distance, p.symbol) {
 			return true
 		}
 		if len(found) == limit {
@@ -356,7 +355,7 @@ func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCurso
 			next = NearCursor{last.Distance, last.ID}
 			return false
 		}
-		found = append(found, FoundLocation{e.locationFrom(&p.Location, p.sequence), *status, distance})
+		found = append(found, FoundLocation{p.location(), *status, distance})
 		return true
 	})
 	return found, next, e.settle(basis)

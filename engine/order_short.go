@@ -186,7 +186,7 @@ func (w *orderWork) moveTo(p *place, missing []orderUnits) error {
 		w.hold(u, p.ID)
 	}
 	w.o.Location, w.place, w.o.State, w.o.Move = p.ID, p, uint8(Placed), uint8(MoveReroute)
-	if w.reason = fmt.Sprintf("all of it is at %q", w.e.locations.Name(p.ID)); w.r.Reason != "" {
+	if w.reason = fmt.Sprintf("all of it is at %q", p.symbol); w.r.Reason != "" {
 		w.reason = w.r.Reason + "; " + w.reason
 	}
 	return w.restart()

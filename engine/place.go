@@ -17,6 +17,8 @@ type place struct {
 	record.Location
 	sequence uint64
 
+	symbol string // its id, as callers know it
+
 	// point is where it is, if located; its version is the sequence from which on it was there with these traits.
 	point   nearest.Point
 	located bool
@@ -50,12 +52,12 @@ type knownStatus struct {
 	hours.Status
 }
 
-// newPlace makes a record ready. before is what was known of the location until now, or nil.
+// newPlace makes a record ready. symbol is the location's id, and before is what was known of the location until now, or nil.
 //
 // Details were checked when they were stored. Where this program can't read them after all, a later version's perhaps, the
 // location is served with what can be read: its hours are unknown, never guessed.
-func newPlace(r *record.Location, sequence uint64, before *place) (*place, error) {
-	p := &place{Location: *r, sequence: sequence, traits: uint32(r.Kind)}
+func newPlace(r *record.Location, symbol string, sequence uint64, before *place) (*place, error) {
+	p := &place{Location: *r, sequence: sequence, traits: kindTrait(LocationKind(r.Kind)), symbol: symbol}
 	d, err := Details{r.Details}.Get()
 	if err != nil {
 		return p, err

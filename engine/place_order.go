@@ -286,10 +286,10 @@ func (e *Engine) draftOrder(c *command, r *PlaceOrderRequest, id ID, now int64) 
 		o.Flags |= record.IDRequired
 	}
 	if need := r.lacking(p); need.any() {
-		return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", e.locations.Name(p.ID), need.service))
+		return invalid(need.field, need.value, fmt.Sprintf("what location %q offers: it has no service %s", p.symbol, need.service))
 	}
 	if r.needsCompartment(p) {
-		return invalid("compartment", "", fmt.Sprintf("a size of the compartments of %q, into one of which the order is put", e.locations.Name(p.ID)))
+		return invalid("compartment", "", fmt.Sprintf("a size of the compartments of %q, into one of which the order is put", p.symbol))
 	}
 	if o.Deadline, err = e.clockOf(o, p, now); err != nil {
 		return err

@@ -53,24 +53,13 @@ type Found struct {
 // another. expected is about how many the caller will take. less orders points at the same distance by
 // their ids. Neither tree nor beside is changed.
 func (s *Search) Begin(tree *Tree, beside []Point, from Vector, least, most Millimetres, wanted Wanted, expected int, less func(a, b uint32) bool) {
-	*s = Search{
-		tree: tree, beside: beside, from: from, wanted: wanted, less: less, most: most, limit: chord2Beyond(most),
-		waiting: s.waiting[:0], kept: s.kept, batch: s.batch[:0],
-	}
-	s.kept.size = max(expected, 0) + 1 // the last one is not yielded, as others may be just as far
-	s.pass(least - 1)
+	s.tree, s.beside, s.from, s.wanted, s.less = tree, beside, from, wanted, less
+	s.beyond, s.most, s.limit = least-1, most, chord2Beyond(most)
+	s.ended, s.kept.size = false, max(expected, 0)+1 // the last one is not yielded, as others may be just as far
 }
 
 // End lets go of what was searched.
-func (s *Search) End() { *s = Search{waiting: s.waiting[:0], kept: s.kept, batch: s.batch[:0]} }
-
-// pass goes on behind a distance.
-func (s *Search) pass(beyond Millimetres) {
-	s.beyond, s.skipped, s.skippable = beyond, 0, -1
-	if beyond >= 0 {
-		s.skipped, s.skippable = chord2Short(beyond), chord2Beyond(beyond)
-	}
-}
+func (s *Search) End() { s.tree, s.beside, s.less = nil, nil, nil }
 
 // growth is how much larger each batch is than the one before.
 const growth = 4
@@ -105,7 +94,7 @@ func (s *Search) Batch() []Found {
 			found, s.ended = found[:len(found)-1], true
 		}
 		if len(found) > 0 {
-			s.pass(found[len(found)-1].Distance)
+			s.beyond = found[len(found)-1].Distance
 			s.order(found)
 			return found
 		}
@@ -137,6 +126,10 @@ const rounding = 1 + 1e-14
 // collect keeps the closest points that are left.
 func (s *Search) collect() {
 	s.kept.begin(s.limit)
+	s.skipped, s.skippable = 0, -1
+	if s.beyond >= 0 {
+		s.skipped, s.skippable = chord2Short(s.beyond), chord2Beyond(s.beyond)
+	}
 	for i := range s.beside {
 		if p := &s.beside[i]; s.wanted.Has(p.Traits) {
 			s.offer(p.chord2(&s.from), int32(^i))

@@ -8,12 +8,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/puzpuzpuz/xsync/v3"
 
 	"onhand/engine/internal/chunked"
-	"onhand/engine/internal/prefetch"
 )
 
 // None is the id that no name has.
@@ -103,9 +101,6 @@ func (t *Table) Name(id uint32) string {
 	}
 	return t.names.Peek(id).name
 }
-
-// Prefetch asks for the memory of what Name will return.
-func (t *Table) Prefetch(id uint32) { prefetch.Line(unsafe.Pointer(t.names.Peek(id))) }
 
 // Len returns the number of names, which is also the largest id.
 func (t *Table) Len() uint32 { return t.count.Load() }
