@@ -411,7 +411,7 @@ func (m *Map) Digest() uint64 {
 // SKUs returns one past the largest SKU that may have cells.
 func (m *Map) SKUs() uint32 { return m.skus.Len() }
 
-// Stats describes the memory in use.
+// Stats describes the memory in use, but for the bits of rows: at most a byte for each slot, of 32.
 type Stats struct {
 	Cells int64
 	Bytes int64
