@@ -61,6 +61,7 @@ func (e *Engine) readCheckpoint(from io.Reader) (*checkpointImage, error) {
 		return nil, err
 	}
 	e.restoreSends(l.elsewhere)
+	e.namePlaces()
 	d := record.NewDecoder(trailer)
 	image.end = d.Uvarint()
 	image.digest = d.Uint64()

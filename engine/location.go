@@ -313,6 +313,15 @@ func (e *Engine) applyLocation(sequence uint64, r *record.Location) {
 	e.stock.SetLocation(r.ID, r.Blocked, sequence)
 }
 
+// namePlaces gives places their ids, once a checkpoint is loaded: it has locations before symbols.
+func (e *Engine) namePlaces() {
+	for id := range e.places.Len() {
+		if p := e.locationOf(id); p != nil {
+			p.symbol = e.locations.Name(id) // nobody else has seen it yet
+		}
+	}
+}
+
 func (e *Engine) applyLocationDeleted(sequence uint64, id uint32) {
 	// Stored first, so that whoever misses the location or one of its cells knows what to wait for. While the part of the
 	// journal that a checkpoint overlaps is replayed, a later deletion may be known already.

@@ -24,7 +24,7 @@ type Search struct {
 	skipped, skippable float64
 	limit              float64 // the square of the longest chord that still matters
 	ended              bool
-	waiting            []node
+	waiting            [deepest]node
 	kept               closest
 	batch              []Found
 }
@@ -34,6 +34,9 @@ type Wanted struct{ All, None uint32 }
 
 // Has reports whether traits are those of a point that is searched for.
 func (w Wanted) Has(traits uint32) bool { return traits&w.All == w.All && traits&w.None == 0 }
+
+// deepest is more levels than a tree can have: its points are numbered by an int32. No two nodes of a level wait at a time.
+const deepest = 32
 
 // node is a node of the tree that waits for its turn: the points from lo to hi.
 type node struct {
@@ -135,65 +138,81 @@ func (s *Search) collect() {
 			s.offer(p.chord2(&s.from), int32(^i))
 		}
 	}
-	if s.tree == nil || len(s.tree.at) == 0 {
-		return
+	if s.tree != nil && len(s.tree.at) > 0 {
+		s.walk()
 	}
-	s.waiting = append(s.waiting[:0], node{hi: int32(len(s.tree.at))})
-	for len(s.waiting) > 0 {
-		n := s.waiting[len(s.waiting)-1]
-		s.waiting = s.waiting[:len(s.waiting)-1]
-		if n.bound <= s.kept.limit*rounding {
-			s.open(n)
+}
+
+// walk looks at the points of the tree: it goes down to the leaf that is nearest, while the other halves on the way wait, and
+// then down those, the last one first.
+func (s *Search) walk() {
+	t, from, all := s.tree, s.from, s.wanted.All
+	waiting := 0
+	n := node{hi: int32(len(t.at))}
+	for {
+		wanted := true
+		for int(n.index) < len(t.splits) {
+			split := &t.splits[n.index]
+			if wanted = split.traits&all == all; !wanted {
+				break
+			}
+			mid := n.lo + (n.hi-n.lo)/2
+			dx, dy, dz := n.dx, n.dy, n.dz
+			var off float64
+			switch split.axis {
+			case 0:
+				off = from.X - split.at
+				dx = off
+			case 1:
+				off = from.Y - split.at
+				dy = off
+			default:
+				off = from.Z - split.at
+				dz = off
+			}
+			far := &s.waiting[waiting]
+			if off <= 0 {
+				far.index, far.lo, far.hi = 2*n.index+2, mid, n.hi
+				n.index, n.hi = 2*n.index+1, mid
+			} else {
+				far.index, far.lo, far.hi = 2*n.index+1, n.lo, mid
+				n.index, n.lo = 2*n.index+2, mid
+			}
+			if bound := dx*dx + dy*dy + dz*dz; bound <= s.kept.limit*rounding {
+				far.bound, far.dx, far.dy, far.dz = bound, dx, dy, dz
+				waiting++
+			}
+		}
+		if wanted {
+			s.scan(n.lo, n.hi)
+		}
+		for {
+			if waiting == 0 {
+				return
+			}
+			if waiting--; s.waiting[waiting].bound <= s.kept.limit*rounding {
+				n = s.waiting[waiting]
+				break
+			}
 		}
 	}
 }
 
-// open goes down to the leaf of a node that is nearest and looks at its points; the other halves on the way wait their turn.
-func (s *Search) open(n node) {
+// scan looks at the points of a leaf.
+func (s *Search) scan(lo, hi int32) {
 	t := s.tree
-	for int(n.index) < len(t.splits) {
-		split := &t.splits[n.index]
-		if split.traits&s.wanted.All != s.wanted.All {
-			return
-		}
-		mid := n.lo + (n.hi-n.lo)/2
-		far := n
-		n.index, far.index = 2*n.index+1, 2*n.index+2
-		var off float64
-		switch split.axis {
-		case 0:
-			off = s.from.X - split.at
-			far.dx = off
-		case 1:
-			off = s.from.Y - split.at
-			far.dy = off
-		default:
-			off = s.from.Z - split.at
-			far.dz = off
-		}
-		if off <= 0 {
-			n.hi, far.lo = mid, mid
-		} else {
-			n.index, far.index = far.index, n.index
-			n.lo, far.hi = mid, mid
-		}
-		far.bound = far.dx*far.dx + far.dy*far.dy + far.dz*far.dz
-		if far.bound <= s.kept.limit*rounding {
-			s.waiting = append(s.waiting, far)
-		}
-	}
 	if s.wanted != (Wanted{}) {
-		for i := n.lo; i < n.hi; i++ {
+		for i := lo; i < hi; i++ {
 			if s.wanted.Has(t.who[i].traits) {
 				s.offer(t.at[i].chord2(&s.from), i)
 			}
 		}
 		return
 	}
-	points, from, limit := t.at[n.lo:n.hi], s.from, s.kept.limit
+	points, from, limit := t.at[lo:hi], s.from, s.kept.limit
 	for i := range points {
 		if c := points[i].chord2(&from); c <= limit {
-			s.offer(c, n.lo+int32(i))
+			s.offer(c, lo+int32(i))
 			limit = s.kept.limit
 		}
 	}
