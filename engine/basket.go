@@ -65,7 +65,9 @@ type BasketLocation struct {
 type BasketMissing struct {
 	SKU       string
 	Requested int64
-	Available int64 // at the location; in the answer as a whole, the most at any one location
+	// Available is what there is at the location; in the answer as a whole, the most at any one location, or with NotTogether what one
+	// has that has enough: which one depends on the order in which locations were first seen.
+	Available int64
 	Reason    Reason
 }
 
