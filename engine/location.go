@@ -236,16 +236,15 @@ func (e *Engine) locationOf(id uint32) *place {
 }
 
 func (e *Engine) locationFrom(r *record.Location, sequence uint64) Location {
-	return Location{
-		ID: e.locations.Name(r.ID), Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Details: Details{r.Details},
-		Sequence: sequence,
-	}
+	return locationFrom(r, e.locations.Name(r.ID), sequence)
 }
 
 // location is the location as callers see it.
-func (p *place) location() Location {
+func (p *place) location() Location { return locationFrom(&p.Location, p.symbol, p.sequence) }
+
+func locationFrom(r *record.Location, id string, sequence uint64) Location {
 	return Location{
-		ID: p.symbol, Name: p.Name, Kind: LocationKind(p.Kind), Blocked: p.Blocked, Details: Details{p.Details}, Sequence: p.sequence,
+		ID: id, Name: r.Name, Kind: LocationKind(r.Kind), Blocked: r.Blocked, Details: Details{r.Details}, Sequence: sequence,
 	}
 }
 
