@@ -82,7 +82,7 @@ func (e *Engine) PutLocation(l Location, key string) (Location, error) {
 		f.text(l.Name)
 		f.number(int64(l.Kind))
 		f.bool(l.Blocked)
-		f.text(string(l.Details.json))
+		f.text(l.Details.json)
 	})
 	if err != nil {
 		return Location{}, err

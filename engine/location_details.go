@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -157,7 +156,7 @@ const (
 )
 
 // Details are a location's details, checked, as they are stored. The zero Details say nothing.
-type Details struct{ json []byte }
+type Details struct{ json string }
 
 // NewDetails checks details. It returns an InvalidError where one is not allowed.
 func NewDetails(d LocationDetails) (Details, error) {
@@ -173,24 +172,21 @@ func NewDetails(d LocationDetails) (Details, error) {
 		return Details{}, invalid("body", fmt.Sprintf("%d bytes", len(text)), fmt.Sprintf("at most %d bytes", DetailsMax))
 	}
 	if string(text) == "{}" {
-		text = nil
+		return Details{}, nil
 	}
-	return Details{text}, nil
+	return Details{string(text)}, nil
 }
 
-// JSON returns the details as a JSON object, or nil where there are none. It is not to be changed.
-func (d Details) JSON() []byte { return d.json }
-
-// Equal reports whether two details say the same.
-func (d Details) Equal(o Details) bool { return bytes.Equal(d.json, o.json) }
+// JSON returns the details as a JSON object, or "" where there are none.
+func (d Details) JSON() string { return d.json }
 
 // Get returns the details by parts.
 func (d Details) Get() (LocationDetails, error) {
 	var out LocationDetails
-	if len(d.json) == 0 {
+	if d.json == "" {
 		return out, nil
 	}
-	err := json.Unmarshal(d.json, &out)
+	err := json.Unmarshal([]byte(d.json), &out)
 	return out, err
 }
 

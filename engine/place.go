@@ -15,14 +15,8 @@ import (
 // changed once published.
 type place struct {
 	record.Location
+	symbol   string // its id, as callers know it
 	sequence uint64
-
-	symbol string // its id, as callers know it
-
-	// point is where it is, if located; its version is the sequence from which on it was there with these traits.
-	point   nearest.Point
-	located bool
-	traits  uint32
 
 	calendar *hours.Calendar // nil = its hours are not known
 	// status is what calendar says of a time about now, found by whoever asked last.
@@ -31,7 +25,12 @@ type place struct {
 	// are kept: whoever needs an older one begins anew.
 	moved atomic.Pointer[place]
 
-	// So far what every search looks at: two cache lines, or three.
+	located bool
+	traits  uint32
+	// point is where it is, if located; its version is the sequence from which on it was there with these traits.
+	point nearest.Point
+
+	// What every search looks at ends with the version: two cache lines.
 
 	preparation time.Duration
 	defaultHold time.Duration // 0 = none of its own
@@ -117,14 +116,13 @@ func (p *place) tellsServices() bool { return p.traits&(1<<serviceEnd-1) != 0 }
 // has reports whether a location says that it has a service.
 func (p *place) has(s Service) bool { return p.traits&(1<<s) != 0 }
 
-// prefetch asks for what a search looks at, which is the beginning of a place: see there.
+// prefetch asks for what every search looks at, which is the beginning of a place: see there.
 func (p *place) prefetch() {
 	if p == nil {
 		return
 	}
 	prefetch.Line(unsafe.Pointer(p))
 	prefetch.Line(unsafe.Add(unsafe.Pointer(p), 64))
-	prefetch.Line(unsafe.Add(unsafe.Pointer(p), 128))
 }
 
 // hoursAt returns whether the location is open at an instant. What it finds for times about now is remembered until it

@@ -61,13 +61,13 @@ func (s State) String() string {
 // Status is whether a location is open at an instant, and what comes next.
 type Status struct {
 	State State
+	// Never is whether a closed location stays so for a year, as all of these days are known.
+	Never bool
 	// Closes, of an open location, is when it closes; zero where that is not within a year.
 	Closes time.Time
 	// Opens, of a closed location, is the next instant at which it is open; zero where that is not within a year, or where
 	// a day of unknown hours comes first.
 	Opens time.Time
-	// Never is whether a closed location stays so for a year, as all of these days are known.
-	Never bool
 	// Until is an instant up to which, and not including it, all of this stays so.
 	Until time.Time
 }

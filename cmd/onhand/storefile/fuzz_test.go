@@ -56,7 +56,7 @@ func wantSound(t *testing.T, rows []Row) {
 		for i, l := range sound {
 			got := &again[i].Location
 			if again[i].Err != nil || got.ID != l.ID || got.Name != l.Name || got.Kind != l.Kind || got.Blocked != l.Blocked ||
-				!detailsOf(t, got).Equal(detailsOf(t, l)) {
+				detailsOf(t, got) != detailsOf(t, l) {
 				t.Fatalf("%s (%v): %s\n%s\nbecame %s\n%s", format, again[i].Err, tell(Row{Location: *l}), detailsOf(t, l).JSON(), tell(again[i]), detailsOf(t, got).JSON())
 			}
 		}

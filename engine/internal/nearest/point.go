@@ -81,10 +81,10 @@ func chord2Short(d Millimetres) float64 {
 
 // Point is a place that can be found.
 type Point struct {
-	Vector
-	ID uint32
-	// Traits are bits by which a search leaves points out, and parts of a tree in which none has them.
-	Traits uint32
 	// Version tells the point from those that the same place had before.
 	Version uint64
+	ID      uint32
+	// Traits are bits by which a search leaves points out, and parts of a tree in which none has them.
+	Traits uint32
+	Vector
 }

@@ -38,11 +38,11 @@ func (w Wanted) Has(traits uint32) bool { return traits&w.All == w.All && traits
 // deepest is more levels than a tree can have: its points are numbered by an int32. No two nodes of a level wait at a time.
 const deepest = 32
 
-// node is a node of the tree that waits for its turn: the points from lo to hi.
+// node is a node of the tree that waits for its turn.
 type node struct {
-	index, lo, hi int32
-	bound         float64 // the least square of a chord that a point in it can have
-	dx, dy, dz    float64 // how far from lies outside the node, by axis
+	index uint
+	bound float64    // the least square of a chord that a point in it can have
+	off   [4]float64 // how far from lies outside the node, by axis
 }
 
 // Found is a point and how far it is.
@@ -146,45 +146,34 @@ func (s *Search) collect() {
 // walk looks at the points of the tree: it goes down to the leaf that is nearest, while the other halves on the way wait, and
 // then down those, the last one first.
 func (s *Search) walk() {
-	t, from, all := s.tree, s.from, s.wanted.All
+	t, from, all := s.tree, [4]float64{s.from.X, s.from.Y, s.from.Z}, s.wanted.All
 	waiting := 0
-	n := node{hi: int32(len(t.at))}
+	n := node{}
 	for {
 		wanted := true
-		for int(n.index) < len(t.splits) {
+		for n.index < uint(len(t.splits)) {
 			split := &t.splits[n.index]
 			if wanted = split.traits&all == all; !wanted {
 				break
 			}
-			mid := n.lo + (n.hi-n.lo)/2
-			dx, dy, dz := n.dx, n.dy, n.dz
-			var off float64
-			switch split.axis {
-			case 0:
-				off = from.X - split.at
-				dx = off
-			case 1:
-				off = from.Y - split.at
-				dy = off
-			default:
-				off = from.Z - split.at
-				dz = off
-			}
-			far := &s.waiting[waiting]
+			axis := split.axis & 3 // which it is; so the compiler sees it too
+			off := from[axis] - split.at
+			far := &s.waiting[waiting%deepest]
+			far.off = n.off
+			far.off[axis] = off
 			if off <= 0 {
-				far.index, far.lo, far.hi = 2*n.index+2, mid, n.hi
-				n.index, n.hi = 2*n.index+1, mid
+				far.index, n.index = 2*n.index+2, 2*n.index+1
 			} else {
-				far.index, far.lo, far.hi = 2*n.index+1, n.lo, mid
-				n.index, n.lo = 2*n.index+2, mid
+				far.index, n.index = 2*n.index+1, 2*n.index+2
 			}
-			if bound := dx*dx + dy*dy + dz*dz; bound <= s.kept.limit*rounding {
-				far.bound, far.dx, far.dy, far.dz = bound, dx, dy, dz
+			far.bound = far.off[0]*far.off[0] + far.off[1]*far.off[1] + far.off[2]*far.off[2]
+			if far.bound <= s.kept.limit*rounding {
 				waiting++
 			}
 		}
 		if wanted {
-			s.scan(n.lo, n.hi)
+			leaf := int(n.index) - len(t.splits)
+			s.scan(t.start(leaf), t.start(leaf+1))
 		}
 		for {
 			if waiting == 0 {

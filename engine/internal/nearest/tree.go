@@ -32,11 +32,11 @@ type split struct {
 // Build returns the tree of points, which it puts in another order.
 func Build(points []Point) *Tree {
 	t := &Tree{at: make([]Vector, len(points)), who: make([]identity, len(points))}
-	for n := len(points); n > leafPoints; n = (n + 1) / 2 {
+	for (len(points)-1)>>t.depth >= leafPoints {
 		t.depth++
 	}
 	t.splits = make([]split, 1<<t.depth-1)
-	t.build(points, 0)
+	t.build(points, 0, 1<<t.depth, 0)
 	for i := range points {
 		p := &points[i]
 		t.at[i], t.who[i] = p.Vector, identity{p.ID, p.Traits, p.Version}
@@ -47,8 +47,11 @@ func Build(points []Point) *Tree {
 // Len returns the number of points.
 func (t *Tree) Len() int { return len(t.at) }
 
-// build puts the points of a node in order and returns the traits that any of them has.
-func (t *Tree) build(points []Point, node int) (traits uint32) {
+// start returns the number of the first point of a leaf: all leaves have the same number of points, or one more.
+func (t *Tree) start(leaf int) int32 { return int32(leaf * len(t.at) >> t.depth) }
+
+// build puts the points of a node, the leaves from lo to hi, in order and returns the traits that any of them has.
+func (t *Tree) build(points []Point, lo, hi, node int) (traits uint32) {
 	if node >= len(t.splits) {
 		for i := range points {
 			traits |= points[i].Traits
@@ -56,11 +59,12 @@ func (t *Tree) build(points []Point, node int) (traits uint32) {
 		return traits
 	}
 	axis := widest(points)
-	mid := len(points) / 2
-	partition(points, mid, axis)
+	middle := (lo + hi) / 2
+	first := int(t.start(middle) - t.start(lo))
+	partition(points, first, axis)
 	s := &t.splits[node]
-	s.at, s.axis = points[mid].coordinate(axis), axis
-	s.traits = t.build(points[:mid], 2*node+1) | t.build(points[mid:], 2*node+2)
+	s.at, s.axis = points[first].coordinate(axis), axis
+	s.traits = t.build(points[:first], lo, middle, 2*node+1) | t.build(points[first:], middle, hi, 2*node+2)
 	return s.traits
 }
 

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -332,8 +331,7 @@ func AppendLocation(dst []byte, l *Location) []byte {
 	}
 	dst = append(dst, l.Kind, flags)
 	if len(l.Details) > 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(l.Details)))
-		dst = append(dst, l.Details...)
+		dst = appendString(dst, l.Details)
 	}
 	return dst
 }
@@ -642,7 +640,7 @@ func (d *Decoder) Location() Location {
 	}
 	l.Blocked = flags&locationBlocked != 0
 	if flags&locationDetails != 0 {
-		l.Details = bytes.Clone(d.Bytes())
+		l.Details = string(d.Bytes())
 	}
 	return l
 }

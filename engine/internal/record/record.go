@@ -186,7 +186,7 @@ type Location struct {
 	Kind    uint8
 	Blocked bool
 	// Details are the rest of it, as JSON, or empty.
-	Details []byte
+	Details string
 }
 
 // Reset empties r, keeping its memory for the next use.

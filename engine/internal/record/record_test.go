@@ -71,7 +71,7 @@ func examples() []*Record {
 			PassedOver: []Refusal{{SKU: "lamp", Location: "lyon", Reason: 5, Requested: 5, OnHand: 4}},
 		},
 		{Kind: SlotsRemoved, Time: at, Slots: []uint32{7, 300, 70_000}},
-		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 1, Details: []byte(`{"id_required":true}`)}},
+		{Kind: LocationSet, Time: at, Location: Location{ID: 6, Name: "Lyon", Kind: 1, Details: `{"id_required":true}`}},
 		{Kind: OrderMoved, Time: at, Answer: key, Cells: []Cell{cell}, Reservation: held, Order: &Order{
 			ID: reservation.ID{0: 0xB0, 15: 0xBF}, Reservation: id, Token: [16]byte{0: 0xC0, 15: 0xCF}, State: 1, Move: 1,
 			Placed: at, Deadline: at + 900_000_000_000, RemindAt: at + 1, Slot: at + 3_600_000_000_000, SlotEnd: at + 5_400_000_000_000,
@@ -290,7 +290,7 @@ func drawn(r *rapid.T) *Record {
 	if part("location") {
 		rec.Location = Location{ID: max(1, u32.Draw(r, "id")), Name: name.Draw(r, "name"), Kind: rapid.Byte().Draw(r, "kind"), Blocked: part("blocked")}
 		if part("details") {
-			rec.Location.Details = rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(r, "details")
+			rec.Location.Details = string(rapid.SliceOfN(rapid.Byte(), 1, 5000).Draw(r, "details"))
 		}
 	}
 	if part("order") {
