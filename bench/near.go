@@ -71,9 +71,10 @@ func (r *Report) near(c Config, dir string) error {
 		for i := range from {
 			from[i] = engine.Near{Position: town(random)}
 		}
+		var found []engine.FoundLocation
 		nearest := func(filter engine.LocationFilter) (spread, error) {
-			return r.each(c, func(i int) error {
-				found, _, err := e.LocationsNear(from[i%len(from)], filter, engine.NearCursor{}, 10)
+			return r.each(c, func(i int) (err error) {
+				found, _, err = e.LocationsNear(found[:0], from[i%len(from)], filter, engine.NearCursor{}, 10)
 				if err == nil && len(found) != 10 {
 					err = fmt.Errorf("%d found", len(found))
 				}
@@ -109,7 +110,7 @@ func (r *Report) changed(c Config, e *engine.Engine) error {
 		if _, err := e.PutLocation(engine.Location{ID: "store-0000001", Details: details}, ""); err != nil {
 			return err
 		}
-		found, _, err := e.LocationsNear(engine.Near{Position: at}, engine.LocationFilter{}, engine.NearCursor{}, 1)
+		found, _, err := e.LocationsNear(nil, engine.Near{Position: at}, engine.LocationFilter{}, engine.NearCursor{}, 1)
 		if err == nil && (found[0].ID != "store-0000001" || found[0].Distance != 0) {
 			err = errors.New("a location that was moved is not found where it is")
 		}

@@ -17,27 +17,28 @@ type NearbyCell struct {
 	Distance Distance
 }
 
-// AvailabilityNear returns up to limit locations that stock a SKU with at least minimum units available, from the nearest
-// on, those at the same distance in the order of their ids, and the cursor to go on with, zero at the end.
-func (e *Engine) AvailabilityNear(sku string, near Near, filter LocationFilter, minimum int64, after NearCursor, limit int) (found []NearbyCell, next NearCursor, err error) {
+// AvailabilityNear appends to dst up to limit locations that stock a SKU with at least minimum units available, from the
+// nearest on, those at the same distance in the order of their ids, and returns the cursor to go on with, zero at the end.
+func (e *Engine) AvailabilityNear(dst []NearbyCell, sku string, near Near, filter LocationFilter, minimum int64, after NearCursor, limit int) (found []NearbyCell, next NearCursor, err error) {
 	if err := cmp.Or(near.check(), filter.check()); err != nil {
-		return nil, NearCursor{}, err
+		return dst, NearCursor{}, err
 	}
 	s, ok := e.knownSKU(sku)
 	if !ok {
-		return nil, NearCursor{}, unknown(KindSKU, sku)
+		return dst, NearCursor{}, unknown(KindSKU, sku)
 	}
 	basis := e.lastPlace.Load()
-	found = make([]NearbyCell, 0, min(limit, 100))
-	e.eachStocked(s, nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:0], NearCursor{} },
+	given := len(dst)
+	found = slices.Grow(dst, min(limit, 100))
+	e.eachStocked(s, nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:given], NearCursor{} },
 		func(p *place, status *hours.Status, distance Distance) bool {
 			view, stocked := e.stock.View(s, p.ID)
 			basis = max(basis, view.Sequence)
 			if !stocked || view.Available() < minimum || !after.before(distance, p.symbol) {
 				return true
 			}
-			if len(found) == limit {
-				last := &found[limit-1]
+			if len(found)-given == limit {
+				last := &found[len(found)-1]
 				next = NearCursor{last.Distance, last.Location}
 				return false
 			}

@@ -33,8 +33,10 @@ func BenchmarkLocationsNear(b *testing.B) {
 	for i := range from {
 		from[i].Position = position()
 	}
+	var found []engine.FoundLocation
 	for i := 0; b.Loop(); i++ {
-		if _, _, err := db.LocationsNear(from[i%len(from)], engine.LocationFilter{}, engine.NearCursor{}, 10); err != nil {
+		var err error
+		if found, _, err = db.LocationsNear(found[:0], from[i%len(from)], engine.LocationFilter{}, engine.NearCursor{}, 10); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -337,21 +337,22 @@ func (c *NearCursor) before(d Distance, name string) bool {
 	return c.Location == "" || cmp.Or(cmp.Compare(d, c.Distance), strings.Compare(name, c.Location)) > 0
 }
 
-// LocationsNear returns up to limit locations from the nearest on, those at the same distance in the order of their ids,
-// and the cursor to go on with, zero at the end. Locations without a position are nowhere near.
-func (e *Engine) LocationsNear(near Near, filter LocationFilter, after NearCursor, limit int) (found []FoundLocation, next NearCursor, err error) {
+// LocationsNear appends to dst up to limit locations from the nearest on, those at the same distance in the order of their
+// ids, and returns the cursor to go on with, zero at the end. Locations without a position are nowhere near.
+func (e *Engine) LocationsNear(dst []FoundLocation, near Near, filter LocationFilter, after NearCursor, limit int) (found []FoundLocation, next NearCursor, err error) {
 	if err := cmp.Or(near.check(), filter.check()); err != nil {
-		return nil, NearCursor{}, err
+		return dst, NearCursor{}, err
 	}
 	basis := e.lastPlace.Load()
-	found = make([]FoundLocation, 0, min(limit, 100))
-	e.eachNear(nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:0], NearCursor{} }, func(p *place, status *hours.Status, distance Distance) bool {
+	given := len(dst)
+	found = slices.Grow(dst, min(limit, 100))
+	e.eachNear(nearSearch{&near, &filter, limit + 1, after.Distance}, func() { found, next = found[:given], NearCursor{} }, func(p *place, status *hours.Status, distance Distance) bool {
 		basis = max(basis, p.sequence)
 		if !after.before(distance, p.symbol) {
 			return true
 		}
-		if len(found) == limit {
-			last := &found[limit-1]
+		if len(found)-given == limit {
+			last := &found[len(found)-1]
 			next = NearCursor{last.Distance, last.ID}
 			return false
 		}

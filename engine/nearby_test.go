@@ -99,18 +99,23 @@ func TestNearest(t *testing.T) {
 			if rapid.Bool().Draw(rt, "with lockers") {
 				filter.Services = []engine.Service{engine.ServiceLocker}
 			}
-			var got []string
+			var found []engine.FoundLocation
 			for cursor := (engine.NearCursor{}); ; {
-				page, next, err := db.LocationsNear(near, filter, cursor, rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit"))
-				if err != nil {
+				before, limit := len(found), rapid.SampledFrom([]int{1, 3, 1000}).Draw(rt, "limit")
+				var err error
+				if found, cursor, err = db.LocationsNear(found, near, filter, cursor, limit); err != nil {
 					rt.Fatal(err)
 				}
-				for i := range page {
-					got = append(got, page[i].ID)
+				if len(found)-before > limit {
+					rt.Fatalf("%d locations, asked for %d", len(found)-before, limit)
 				}
-				if cursor = next; next == (engine.NearCursor{}) {
+				if cursor == (engine.NearCursor{}) {
 					break
 				}
+			}
+			var got []string
+			for i := range found {
+				got = append(got, found[i].ID)
 			}
 			if want := sorted(spots, near, filter); !slices.Equal(got, want) {
 				rt.Fatalf("near %+v, %+v:\n got %v\nwant %v", near, filter, got, want)
@@ -144,7 +149,7 @@ func TestNobodyIsLostOnTheWay(t *testing.T) {
 	}
 	go func() { moving.Wait(); moved.Store(true) }()
 	for n := 0; !moved.Load(); n++ {
-		found, _, err := db.LocationsNear(engine.Near{Position: *at(random)}, engine.LocationFilter{}, engine.NearCursor{}, 2*locations)
+		found, _, err := db.LocationsNear(nil, engine.Near{Position: *at(random)}, engine.LocationFilter{}, engine.NearCursor{}, 2*locations)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,21 +186,26 @@ func TestAvailabilityNearIsThatOfEveryLocationSorted(t *testing.T) {
 		}
 		setOnHand(t, db, "tea", "nowhere", 9) // no position
 		near := engine.Near{Position: *grid(rt), Radius: rapid.SampledFrom([]float64{0, 5_003_778}).Draw(rt, "radius")}
-		var got []string
+		var found []engine.NearbyCell
 		for cursor := (engine.NearCursor{}); ; {
-			page, next, err := db.AvailabilityNear("tea", near, engine.LocationFilter{}, 2, cursor, rapid.SampledFrom([]int{1, 7, 1000}).Draw(rt, "limit"))
-			if err != nil {
+			before, limit := len(found), rapid.SampledFrom([]int{1, 7, 1000}).Draw(rt, "limit")
+			var err error
+			if found, cursor, err = db.AvailabilityNear(found, "tea", near, engine.LocationFilter{}, 2, cursor, limit); err != nil {
 				rt.Fatal(err)
 			}
-			for i := range page {
-				if page[i].Available < 2 {
-					rt.Fatalf("%s has %d", page[i].Location, page[i].Available)
-				}
-				got = append(got, page[i].Location)
+			if len(found)-before > limit {
+				rt.Fatalf("%d cells, asked for %d", len(found)-before, limit)
 			}
-			if cursor = next; next == (engine.NearCursor{}) {
+			if cursor == (engine.NearCursor{}) {
 				break
 			}
+		}
+		var got []string
+		for i := range found {
+			if found[i].Available < 2 {
+				rt.Fatalf("%s has %d", found[i].Location, found[i].Available)
+			}
+			got = append(got, found[i].Location)
 		}
 		if want := sorted(spots, near, engine.LocationFilter{}); !slices.Equal(got, want) {
 			rt.Fatalf("near %+v:\n got %v\nwant %v", near, got, want)

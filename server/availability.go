@@ -170,7 +170,8 @@ func (s *Server) getAvailabilityNear(c *call, near engine.Near, minimum int64) e
 	if err != nil {
 		return err
 	}
-	cells, next, err := s.engine.AvailabilityNear(c.params[0], near, filter, minimum, after, limit)
+	var next engine.NearCursor
+	c.cells, next, err = s.engine.AvailabilityNear(c.cells, c.params[0], near, filter, minimum, after, limit)
 	if err != nil {
 		return err
 	}
@@ -180,8 +181,8 @@ func (s *Server) getAvailabilityNear(c *call, near engine.Near, minimum int64) e
 	c.out = appendString(c.out, c.params[0])
 	c.out = appendTime(c.out, "as_of", s.engine.Now())
 	c.out = append(c.out, `,"locations":[`...)
-	for i := range cells {
-		cell := &cells[i]
+	for i := range c.cells {
+		cell := &c.cells[i]
 		if i > 0 {
 			c.out = append(c.out, ',')
 		}

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+
+	"onhand/engine"
 )
 
 // call is one request under way: what the router made of its target, and working memory, kept for reuse.
@@ -25,6 +27,9 @@ type call struct {
 	out []byte
 	// text is what params are decoded into.
 	text []byte
+	// cells and locations are where the engine puts the nearest.
+	cells     []engine.NearbyCell
+	locations []engine.FoundLocation
 	// leave gives the request's place in its lane back; nil where someone else has taken that on.
 	leave func()
 }
@@ -41,8 +46,22 @@ func (c *call) recycle() {
 	if cap(c.out) > 64<<10 {
 		c.out = nil
 	}
-	*c = call{out: c.out[:0], text: c.text[:0], query: query{pairs: c.query.pairs[:0], text: c.query.text[:0]}}
+	*c = call{
+		out: c.out[:0], text: c.text[:0], query: query{pairs: c.query.pairs[:0], text: c.query.text[:0]},
+		cells: forReuse(c.cells), locations: forReuse(c.locations),
+	}
 	calls.Put(c)
+}
+
+// reusedMax is how long a list may be whose memory is kept: a few pages of the standard size.
+const reusedMax = 128
+
+// forReuse returns the memory of a list, unless it is an unusually long one.
+func forReuse[T any](list []T) []T {
+	if cap(list) > reusedMax {
+		return nil
+	}
+	return list[:0]
 }
 
 // idempotencyKey returns the request's Idempotency-Key, set apart by who asks.

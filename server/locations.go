@@ -143,17 +143,18 @@ func (s *Server) listLocationsNear(c *call, near engine.Near, filter engine.Loca
 	if err != nil {
 		return err
 	}
-	page, next, err := s.engine.LocationsNear(near, filter, after, limit)
+	var next engine.NearCursor
+	c.locations, next, err = s.engine.LocationsNear(c.locations, near, filter, after, limit)
 	if err != nil {
 		return err
 	}
 	at := s.at(filter.At)
 	c.out = append(c.out, `{"locations":[`...)
-	for i := range page {
+	for i := range c.locations {
 		if i > 0 {
 			c.out = append(c.out, ',')
 		}
-		c.out = appendFoundLocation(c.out, &page[i], &at, true)
+		c.out = appendFoundLocation(c.out, &c.locations[i], &at, true)
 	}
 	c.out = append(c.out, ']')
 	if next.Location != "" {
