@@ -258,6 +258,7 @@ func (r *Report) httpNear(c Config, dir string) error {
 		return err
 	}
 	r.note("GET availability near", own(ours, (*result).rate), "requests/s")
+	r.note("GET availability near, server processor time", own(ours, (*result).cpuPerMillion), "s per million")
 	r.atLeast("GET availability near ÷ bare server", ratio(ours, theirs, (*result).rate), 0.6, "×")
 	return nil
 }

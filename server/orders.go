@@ -327,15 +327,15 @@ func appendOrder(dst []byte, o *engine.Order, secrets bool, names *orderNames) [
 		dst = appendKnown(dst, "location_name", names.location)
 		dst = appendKnown(dst, "location_phone", names.phone)
 	}
-	dst = appendWord(dst, "channel", o.Channel.String())
-	dst = appendWord(dst, "fulfilment", o.Fulfilment.String())
-	dst = appendWord(dst, "handover", o.Handover.String())
-	dst = appendWord(dst, "payment", o.Payment.String())
+	dst = appendText(dst, "channel", o.Channel.String())
+	dst = appendText(dst, "fulfilment", o.Fulfilment.String())
+	dst = appendText(dst, "handover", o.Handover.String())
+	dst = appendText(dst, "payment", o.Payment.String())
 	dst = appendBool(dst, "paid_online", o.PaidOnline)
 	if o.PaymentReference != "" {
 		dst = appendText(dst, "payment_reference", o.PaymentReference)
 	}
-	dst = appendWord(dst, "on_short", o.OnShort.String())
+	dst = appendText(dst, "on_short", o.OnShort.String())
 	dst = appendBool(dst, "id_required", o.IDRequired)
 	if !o.Slot.IsZero() {
 		dst = appendTime(dst, "slot", o.Slot)
@@ -429,8 +429,8 @@ func appendOrderStep(dst []byte, s *engine.OrderStep) []byte {
 	dst = append(dst, `{"sequence":`...)
 	dst = strconv.AppendUint(dst, s.Sequence, 10)
 	dst = appendTime(dst, "time", s.Time)
-	dst = appendWord(dst, "move", s.Move.String())
-	dst = appendWord(dst, "state", s.State.String())
+	dst = appendText(dst, "move", s.Move.String())
+	dst = appendText(dst, "state", s.State.String())
 	if s.By != "" {
 		dst = appendText(dst, "by", s.By)
 	}

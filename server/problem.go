@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/valyala/fasthttp"
 
 	"onhand/engine"
@@ -292,12 +291,6 @@ func appendRefusals(dst []byte, lines []engine.Refusal) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
-}
-
-// appendString writes s as a JSON string. What is not valid UTF-8 is written as U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s) // it fails on invalid UTF-8 only, having written the replacement
-	return dst
 }
 
 // appendNumber writes a comma, a name and a number.
