@@ -40,8 +40,8 @@ func appendUint(dst []byte, name string, v uint64) []byte {
 
 // appendString writes s as a JSON string. What is not valid UTF-8 is written as U+FFFD.
 //
-// Most strings are ids of ASCII letters and digits. An answer about ten locations spent a fifth of its time on having those quoted by the
-// library.
+// Most strings are ids, in which nothing is escaped. Having the library quote ten of them took a twelfth of the time of the answer
+// that they were in.
 func appendString(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
