@@ -97,7 +97,6 @@ func (c *serveCommand) Run(s *streams) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	log := c.logger(s)
-	spareProcessor()
 	go tuneCollector(ctx)
 	// What is wrong with the command line shows before minutes are spent on opening a large database.
 	o, reloads, err := c.options(log)
@@ -119,6 +118,9 @@ func (c *serveCommand) Run(s *streams) error {
 	log.Info("opening the database", "dir", c.Dir)
 	options := c.engineOptions()
 	options.Log, options.Observe, options.Fatal = log, metrics.Observer(), fatal(s)
+	var threads processors
+	threads.watch(options.Observe)
+	go threads.tune(ctx)
 	e, err := engine.Open(c.Dir, options)
 	if err != nil {
 		return err
