@@ -70,7 +70,7 @@ func newCSVReader(in *bufio.Reader) (*csvReader, error) {
 	case tooLong:
 		return nil, invalidField("header", "longer than "+itoa(lineBytesMax)+" bytes", "a line such as sku,location,on_hand")
 	}
-	r.comma = delimiterOf(head)
+	r.comma = lines.Delimiter(head)
 	if err := r.split(string(head)); err != nil {
 		return nil, invalidField("header", err.Error(), "a line such as sku,location,on_hand")
 	}
@@ -90,17 +90,6 @@ func newCSVReader(in *bufio.Reader) (*csvReader, error) {
 		}
 	}
 	return r, nil
-}
-
-// delimiterOf returns which delimiter a header uses most.
-func delimiterOf(head []byte) byte {
-	best, most := byte(','), bytes.Count(head, []byte{','})
-	for _, d := range []byte(";\t|") {
-		if n := bytes.Count(head, []byte{d}); n > most {
-			best, most = d, n
-		}
-	}
-	return best
 }
 
 func (r *csvReader) next(row *stockRow) (line int, err error) {

@@ -79,17 +79,6 @@ func TestCSVLinesAreCutAsRFC4180Says(t *testing.T) {
 	}
 }
 
-func TestTheDelimiterIsTheOneThatTheHeaderUsesMost(t *testing.T) {
-	for head, want := range map[string]byte{
-		"sku,location,on_hand": ',', "sku;location;on_hand": ';', "sku\tlocation\ton_hand": '\t', "sku|location|on_hand": '|',
-		"sku": ',', "": ',', "sku,location;x": ',', "\"sku\";\"location\"": ';',
-	} {
-		if got := delimiterOf([]byte(head)); got != want {
-			t.Errorf("%q uses %q, found %q", head, want, got)
-		}
-	}
-}
-
 func TestLinesAreCountedThroughBlankAndLongOnes(t *testing.T) {
 	long := strings.Repeat("x", lineBytesMax)
 	in, err := csvOf("\n\nsku,location\n\r\na,L\n" + long + "y\n" + long[:lineBytesMax-3] + ",L\n\nb,L")

@@ -54,3 +54,15 @@ func SkipMark(in *bufio.Reader) {
 		_, _ = in.Discard(3)
 	}
 }
+
+// Delimiter returns which delimiter the header of a table uses most: a comma, a semicolon as spreadsheets write where the comma is
+// in numbers, a tab or a bar.
+func Delimiter(header []byte) byte {
+	best, most := byte(','), bytes.Count(header, []byte{','})
+	for _, d := range []byte(";\t|") {
+		if n := bytes.Count(header, []byte{d}); n > most {
+			best, most = d, n
+		}
+	}
+	return best
+}

@@ -9,15 +9,18 @@ import (
 	"io"
 	"iter"
 	"slices"
+
+	"onhand/server/lines"
 )
 
-// table reads rows of comma-separated values (RFC 4180) under a header.
+// table reads rows of separated values (RFC 4180) under a header, which tells what separates them.
 //
 // A row is a line. RFC 4180 lets values in quotes hold line breaks, but none that a location takes can: so a quote that is
 // left open spoils its own row, not those that follow, and every line is either a location or told.
 type table struct {
-	lines   *lineReader
-	columns []string
+	lines     *lineReader
+	delimiter rune
+	columns   []string
 
 	line   bytes.Reader // what is cut into values, and its buffer
 	buffer *bufio.Reader
@@ -31,6 +34,7 @@ func openTable(in io.Reader, wanted ...string) (*table, error) {
 		return nil, errors.New("the file is empty")
 	}
 	if err == nil {
+		t.delimiter = rune(lines.Delimiter(header))
 		t.columns, err = t.split(header)
 	}
 	if err != nil {
@@ -94,7 +98,7 @@ func (t *table) split(text []byte) ([]string, error) {
 	t.line.Reset(text)
 	t.buffer.Reset(&t.line)
 	r := csv.NewReader(t.buffer)
-	r.FieldsPerRecord = -1
+	r.Comma, r.FieldsPerRecord = t.delimiter, -1
 	values, err := r.Read()
 	switch {
 	case errors.Is(err, csv.ErrQuote):

@@ -27,6 +27,10 @@ func TestABadRowSpoilsNoOther(t *testing.T) {
 		{"id,name\na,\"" + strings.Repeat("x", lineBytesMax) + "\"\nb,c\n", []string{"2: the line is longer than", `3: b "c"`}},
 		{"id,\"name\na,b\n", []string{"0: the header: " + open}},
 		{"id\n.\n..\n/\n", []string{`2: id is ".", which no path can name`, `3: id is ".."`, `4: / ""`}},
+		// What separates the values is found out from the header.
+		{"id;name\n1;a, b\n2;\"c;d\"\n3,e\n", []string{`2: 1 "a, b"`, `3: 2 "c;d"`, "4: 1 values, want 2"}},
+		{"id\tname\n1\ta;b\n", []string{`2: 1 "a;b"`}},
+		{"id;latitude;longitude\n1;45,7;4,8\n2;45.7;4.8\n", []string{`2: latitude is "45,7"`, `3: 2 ""`}},
 		{"id,name,id\na,b,c\n", []string{`0: the header has "id" twice`}},
 		// What ends the reading is told once, and the columns are looked at before any row is.
 		{"id,colour\n\"\n", []string{`0: there is no column "colour"`}},
