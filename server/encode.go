@@ -34,6 +34,10 @@ func appendBool(dst []byte, name string, v bool) []byte {
 	return strconv.AppendBool(appendMember(dst, name), v)
 }
 
+func appendNumber(dst []byte, name string, v int64) []byte {
+	return strconv.AppendInt(appendMember(dst, name), v, 10)
+}
+
 func appendUint(dst []byte, name string, v uint64) []byte {
 	return strconv.AppendUint(appendMember(dst, name), v, 10)
 }

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"os"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -16,28 +13,7 @@ import (
 
 // BenchmarkNear is what the ten nearest of 25,000 locations, and the ten nearest that have a SKU, cost without the network.
 func BenchmarkNear(b *testing.B) {
-	dir, err := os.MkdirTemp("/dev/shm", "onhand-bench-")
-	if err != nil {
-		dir = b.TempDir()
-	} else {
-		b.Cleanup(func() { _ = os.RemoveAll(dir) }) // what is left goes with the machine
-	}
-	e, err := engine.Open(dir, engine.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s, err := New(e, NewMetrics("bench"), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
-			b.Error(err)
-		}
-		if err := e.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	s, e := benchServer(b)
 	position := func(r *rand.Rand) *engine.Position {
 		return &engine.Position{Latitude: 43 + 7*r.Float64(), Longitude: -3 + 10*r.Float64()}
 	}
@@ -61,7 +37,6 @@ func BenchmarkNear(b *testing.B) {
 	if err := group.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	remote := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
 	for name, path := range map[string]string{"locations": "/v1/locations", "availability": "/v1/availability/lamp"} {
 		b.Run(name, func(b *testing.B) {
 			targets := make([]string, 1<<14)
@@ -75,7 +50,7 @@ func BenchmarkNear(b *testing.B) {
 				var request fasthttp.Request
 				request.Header.SetHost("127.0.0.1")
 				request.SetRequestURI(targets[i%len(targets)])
-				ctx.Init(&request, remote, nil)
+				ctx.Init(&request, benchRemote, nil)
 				ctx.Response.Reset()
 				s.serve(&ctx)
 				if ctx.Response.StatusCode() != fasthttp.StatusOK || len(ctx.Response.Body()) < 1000 {

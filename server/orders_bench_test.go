@@ -1,9 +1,6 @@
 package server
 
 import (
-	"context"
-	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -70,34 +67,12 @@ func benchOrder() engine.Order {
 }
 
 func benchCall(b *testing.B, path, body string) {
-	dir, err := os.MkdirTemp("/dev/shm", "onhand-bench-")
-	if err != nil {
-		dir = b.TempDir()
-	} else {
-		b.Cleanup(func() { _ = os.RemoveAll(dir) }) // what is left goes with the machine
-	}
-	e, err := engine.Open(dir, engine.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s, err := New(e, NewMetrics("bench"), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
-			b.Error(err)
-		}
-		if err := e.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	s, e := benchServer(b)
 	for _, sku := range []string{"lamp", "bulb"} {
 		if _, err := e.SetStock(&engine.SetStockRequest{SKU: sku, Location: "L", OnHand: new(int64(1e12))}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	remote := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
 	var customers atomic.Int64
 	b.ReportAllocs()
 	b.SetParallelism(64)
@@ -109,7 +84,7 @@ func benchCall(b *testing.B, path, body string) {
 			request.Header.SetHost("127.0.0.1")
 			request.SetRequestURI(path)
 			request.SetBodyString(strings.Replace(body, "c-0000001", "c-"+strconv.FormatInt(1e7+customers.Add(1), 10), 1))
-			ctx.Init(&request, remote, nil)
+			ctx.Init(&request, benchRemote, nil)
 			s.serve(&ctx)
 			if ctx.Response.StatusCode() != fasthttp.StatusCreated || !strings.Contains(string(ctx.Response.Body()), `"lamp"`) {
 				b.Errorf("%d %s", ctx.Response.StatusCode(), ctx.Response.Body())

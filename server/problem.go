@@ -292,11 +292,3 @@ func appendRefusals(dst []byte, lines []engine.Refusal) []byte {
 	}
 	return append(dst, ']')
 }
-
-// appendNumber writes a comma, a name and a number.
-func appendNumber(dst []byte, name string, v int64) []byte {
-	dst = append(dst, ',', '"')
-	dst = append(dst, name...)
-	dst = append(dst, '"', ':')
-	return strconv.AppendInt(dst, v, 10)
-}
